@@ -1,0 +1,49 @@
+"""Probe heads: from the backbone's time-mean hidden states to one logit for each label.
+
+The head is the probe of MERT's evaluation: a learnt convex combination of the hidden states, then one linear layer.
+"""
+
+from collections.abc import Collection
+
+import torch
+from torch import Tensor, nn
+
+UNTRAINED_LOGIT = -30.0
+"""The logit of a label that wasn't trained: a score of 1e-13, below any label that was."""
+
+
+class ProbeHead(nn.Module):
+    """`[B, L, D] -> [B, K]` logits: a softmax-weighted sum over the L hidden states, dropout in training, then linear.
+
+    The logit of an untrained label is `UNTRAINED_LOGIT` whatever the input (see `BundleLabel.untrained_reason`).
+    """
+
+    def __init__(
+        self,
+        layer_count: int,
+        hidden_size: int,
+        label_count: int,
+        *,
+        untrained: Collection[int] = (),
+        dropout: float = 0.0,
+    ):
+        """Args:
+        layer_count: L, the number of hidden states.
+        hidden_size: D, their width.
+        label_count: K, the number of labels.
+        untrained: The indices of the labels that aren't trained, in [0, K). Raises `IndexError` outside.
+        dropout: The probability with which training drops an input of the linear layer.
+        """
+        super().__init__()
+        self.layer_logits = nn.Parameter(torch.zeros(layer_count))
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(hidden_size, label_count)
+        self.register_buffer("untrained", torch.zeros(label_count, dtype=torch.bool))
+        for index in untrained:
+            self.untrained[index] = True
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        weights = torch.softmax(self.layer_logits, dim=0)
+        combined = torch.einsum("l,bld->bd", weights, hidden_states)
+        logits = self.linear(self.dropout(combined))
+        return logits.masked_fill(self.untrained, UNTRAINED_LOGIT)
