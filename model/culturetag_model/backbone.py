@@ -15,11 +15,13 @@ import torch
 from torch import Tensor, nn
 from transformers import HubertConfig, HubertModel
 
+from culturetag_model.errors import CultureTagModelError
+
 SAMPLE_RATE_HZ = 24_000
 """The sampling rate of every model of the MERT-v1 family."""
 
 
-class UnsupportedLayoutError(ValueError):
+class UnsupportedLayoutError(CultureTagModelError):
     """The configuration describes a network that differs from the layout that this package exports."""
 
 
