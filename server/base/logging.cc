@@ -1,7 +1,10 @@
 #include "base/logging.h"
 
 #include <atomic>
+#include <memory>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "spdlog/sinks/stdout_sinks.h"
 #include "spdlog/spdlog.h"
 
@@ -41,11 +44,7 @@ std::string Quote(absl::string_view text) {
 void Write(spdlog::level::level_enum severity, absl::string_view level, absl::string_view message,
            std::initializer_list<LogField> fields) {
   const LogFormat format = log_format.load(std::memory_order_relaxed);
-  const auto now = spdlog::details::os::now();
-  const auto seconds = std::chrono::time_point_cast<std::chrono::seconds>(now);
-  const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(now - seconds).count();
-  const std::string time = fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
-                                       spdlog::details::os::gmtime(std::chrono::system_clock::to_time_t(now)), millis);
+  const std::string time = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone());
   const std::string line = FormatLogLine(format, level, message, fields);
   if (format == LogFormat::kJson) {
     Logger().log(severity, "{{\"time\":\"{}\",{}", time, line.substr(1));

@@ -1,0 +1,50 @@
+// Which windows to send to a free device, and when: the whole of the queue's judgement as one pure function.
+//
+// No threads, no clock, no locks: (what waits, options, now) -> a batch | wait until t.
+//
+// Windows wait in buckets of one model and one exact length, since only those share a batch. Each bucket has an age: the
+// time since it was last served or, if that is later, since its oldest window came. The bucket with the greatest age goes
+// first. So buckets take turns, and a length that few clips have can't starve behind one that many have: with B buckets
+// that never run empty and a largest batch that takes t, a bucket waits at most max_queue_delay + B * t for its turn.
+#ifndef CULTURETAG_BATCHING_BATCH_POLICY_H_
+#define CULTURETAG_BATCHING_BATCH_POLICY_H_
+
+#include <cstddef>
+
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "absl/types/span.h"
+#include "observability/metric_labels.h"
+
+namespace culturetag {
+
+struct BatchPolicyOptions {
+  // How long a free device waits for a fuller batch. 0, the default: not at all; the batch forms while the device is busy,
+  // and a delay would add to every request's latency. Worth setting where energy counts for more than latency.
+  absl::Duration max_queue_delay = absl::ZeroDuration();
+};
+
+struct BucketState {
+  int waiting_windows = 0;    // > 0
+  int max_batch_windows = 1;  // the most windows in a batch of this bucket's model, at least 1
+  absl::Time waiting_since;  // the later of its oldest window's arrival and its last turn
+};
+
+// Sends `windows` of the bucket at index `bucket` to the device.
+struct BatchDecision {
+  size_t bucket = 0;
+  int windows = 0;
+  BatchCloseReason reason = BatchCloseReason::kIdle;
+};
+
+// What a free device should do at `now`. With `draining`, nothing is waited for. Nothing if no bucket is ripe; then
+// NextDecisionTime says when to ask again.
+absl::optional<BatchDecision> DecideBatch(absl::Span<const BucketState> buckets, const BatchPolicyOptions& options,
+                                          bool draining, absl::Time now);
+
+// When the first of `buckets` becomes ripe if nothing else arrives; InfiniteFuture if there are none.
+absl::Time NextDecisionTime(absl::Span<const BucketState> buckets, const BatchPolicyOptions& options);
+
+}  // namespace culturetag
+
+#endif  // CULTURETAG_BATCHING_BATCH_POLICY_H_
