@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# What the scripts of this folder share. To be sourced by bash; it changes to the repository's root.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '\n==> %s\n' "$*" >&2; }
+
+die() {
+  printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+  exit 1
+}
+
+# as_root COMMAND...: runs it as root, through sudo when the caller isn't.
+as_root() {
+  if [ "$EUID" -eq 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo -- "$@"
+  else
+    die "\`$*\` needs root: run it as root, or install sudo"
+  fi
+}
+
+# with_retry COMMAND...: runs a command that downloads; once more if it fails, for a failure of the network is often gone
+# a moment later.
+with_retry() {
+  "$@" && return
+  say "That failed, perhaps for want of the network; trying once more in 5 s: $*"
+  sleep 5
+  "$@" || die "failed twice: \`$*\`. Its error stands above. Is the network (or its proxy) up?"
+}
+
+# seconds_since START: whole seconds since START, a value of $SECONDS.
+seconds_since() { echo "$((SECONDS - $1))"; }
+
+# device_option ARGUMENT: true for --cpu and --cuda, the one option that every script passes on to scripts/setup.
+device_option() { [ "$1" = --cpu ] || [ "$1" = --cuda ]; }
