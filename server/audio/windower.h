@@ -5,7 +5,7 @@
 // padded, since the first convolution's GroupNorm normalises over time. A clip shorter than W is one window of its own
 // length. (DESIGN.md, section 1.)
 //
-// Thread-compatible. Holds at most W samples besides the windows that it has handed out.
+// Thread-compatible. Holds W samples besides the windows that it has handed out.
 #ifndef CULTURETAG_AUDIO_WINDOWER_H_
 #define CULTURETAG_AUDIO_WINDOWER_H_
 
@@ -44,10 +44,13 @@ class Windower {
   int64_t sample_count() const { return sample_count_; }
 
  private:
+  // The window of the last `length` samples, at most shape_.window.
+  Window LastSamples(int64_t length) const;
+
   const WindowShape shape_;
   int64_t sample_count_ = 0;
   int64_t next_start_ = 0;   // where the next regular window starts
-  std::vector<float> tail_;  // the last samples, at most shape_.window of them
+  std::vector<float> ring_;  // the last samples: sample i stands at i % shape_.window
 };
 
 }  // namespace culturetag
