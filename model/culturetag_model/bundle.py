@@ -108,11 +108,14 @@ def read_bundle(folder: Path) -> Bundle:
     problems = manifest_problems(manifest) + _digest_problems(folder, manifest)
     if problems:
         raise BundleError(folder, problems)
-    bundle = Bundle(
-        manifest=manifest,
-        backbone=torch.jit.load(folder / BACKBONE_FILE),
-        heads={head.name: torch.jit.load(folder / head.file) for head in manifest.heads},
-    )
+    try:
+        bundle = Bundle(
+            manifest=manifest,
+            backbone=torch.jit.load(folder / BACKBONE_FILE),
+            heads={head.name: torch.jit.load(folder / head.file) for head in manifest.heads},
+        )
+    except RuntimeError as error:
+        raise BundleError(folder, [f"a file is no TorchScript: {error}"]) from error
     problems = _shape_problems(bundle)
     if problems:
         raise BundleError(folder, problems)

@@ -76,7 +76,7 @@ def random_source(
         version=version,
         backbone=f"random weights, {layers} layers of {hidden}, seed {seed}",
         license="CC0-1.0",
-        description="Random weights for load tests: the scores mean nothing.",
+        description="Random weights, for load tests.",
         normalize=True,
     )
     return BackboneSource(build_backbone(config, seed), manifest, _RANDOM_LICENSE)

@@ -106,5 +106,9 @@ def cut_windows(audio: np.ndarray, manifest: BundleManifest) -> list[tuple[int, 
 
 
 def normalize(window: np.ndarray) -> np.ndarray:
-    """Zero mean and unit (biased) variance, as transformers' Wav2Vec2FeatureExtractor computes them."""
-    return (window - window.mean()) / np.sqrt(window.var() + np.float32(1e-7))
+    """Zero mean and unit (biased) variance in float32, by the formula of transformers' Wav2Vec2FeatureExtractor.
+
+    Computed in float64, so that a large constant offset costs no accuracy.
+    """
+    exact = window.astype(np.float64)
+    return ((exact - exact.mean()) / np.sqrt(exact.var() + 1e-7)).astype(np.float32)
