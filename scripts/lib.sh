@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # What the scripts of this folder share. To be sourced by bash; it changes to the repository's root.
 set -euo pipefail
+# shellcheck disable=SC2034 # for scripts that take paths
+readonly CALLER_DIR=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 say() { printf '\n==> %s\n' "$*" >&2; }
@@ -29,9 +31,3 @@ with_retry() {
   sleep 5
   "$@" || die "failed twice: \`$*\`. Its error stands above. Is the network (or its proxy) up?"
 }
-
-# seconds_since START: whole seconds since START, a value of $SECONDS.
-seconds_since() { echo "$((SECONDS - $1))"; }
-
-# device_option ARGUMENT: true for --cpu and --cuda, the one option that every script passes on to scripts/setup.
-device_option() { [ "$1" = --cpu ] || [ "$1" = --cuda ]; }
