@@ -1,0 +1,101 @@
+#include "config.h"
+
+#include <algorithm>
+#include <limits>
+#include <thread>
+
+#include "absl/flags/flag.h"
+#include "absl/strings/str_cat.h"
+
+ABSL_FLAG(std::vector<std::string>, bundle, {},
+          "Folders of the model bundles to serve, comma-separated. Requests that name no model get the first. Required.");
+ABSL_FLAG(std::string, listen, "0.0.0.0:50051", "HOST:PORT of the gRPC service; port 0 takes any free one.");
+ABSL_FLAG(std::string, metrics_listen, "0.0.0.0:9464",
+          "HOST:PORT of plain HTTP for /metrics, /healthz and /readyz; port 0 takes any free one. Empty: none.");
+ABSL_FLAG(std::string, port_file, "",
+          "A file to write the gRPC port to once it is open, for whoever starts the server on port 0. Empty: none.");
+ABSL_FLAG(std::string, device, "auto", "Where the models run: auto (the first GPU, else the CPU), cpu, cuda or cuda:N.");
+ABSL_FLAG(std::string, precision, "auto", "Arithmetic of the models: auto or fp32.");
+ABSL_FLAG(int, max_batch_windows, 0,
+          "The most windows in one pass of the device. 0: measured at start, since the best batch depends on the device.");
+ABSL_FLAG(absl::Duration, max_queue_delay, absl::ZeroDuration(),
+          "How long a free device waits for a fuller batch. 0: not at all; batches form while the device is busy.");
+ABSL_FLAG(absl::Duration, max_queued_audio, absl::Minutes(60),
+          "The most audio that may wait for the device. Beyond it, requests are refused with the time to wait.");
+ABSL_FLAG(absl::Duration, max_audio_duration, absl::Minutes(15), "The longest audio of one request, after decoding.");
+ABSL_FLAG(int64_t, max_request_bytes, int64_t{64} << 20,
+          "The largest request message. gRPC's own limit, 4 MiB, holds only 44 s of 24 kHz floats.");
+ABSL_FLAG(int, decode_threads, 0, "Threads that decode and resample. 0: one for each core.");
+ABSL_FLAG(int, compute_threads, 0, "Threads of one pass of a model on a CPU. 0: one for each core.");
+ABSL_FLAG(absl::Duration, drain_delay, absl::ZeroDuration(),
+          "How long to go on accepting requests after SIGTERM, with health NOT_SERVING, until load balancers have noticed.");
+ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(30),
+          "How long after --drain_delay accepted requests may take to end before they are cut off with UNAVAILABLE.");
+ABSL_FLAG(std::string, log_format, "text", "Form of the log on standard error: text or json.");
+
+namespace culturetag {
+namespace {
+
+absl::Status Wrong(absl::string_view flag, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("--", flag, " ", what));
+}
+
+absl::Status Validate(const Config& config) {
+  if (config.bundles.empty()) return Wrong("bundle", "is missing: name the folder of a model bundle, such as bundles/demo");
+  if (config.listen.empty()) return Wrong("listen", "is empty: give HOST:PORT, such as 127.0.0.1:50051");
+  if (config.max_batch_windows < 0 || config.max_batch_windows > 4096) {
+    return Wrong("max_batch_windows", "must be 0, for a measured size, to 4096");
+  }
+  if (config.max_queue_delay < absl::ZeroDuration() || config.max_queue_delay > absl::Seconds(10)) {
+    return Wrong("max_queue_delay", "must be 0s to 10s");
+  }
+  if (config.max_audio_duration <= absl::ZeroDuration() || config.max_audio_duration > absl::Hours(24)) {
+    return Wrong("max_audio_duration", "must be more than 0s and at most 24h");
+  }
+  if (config.max_queued_audio < config.max_audio_duration) {
+    return Wrong("max_queued_audio", "must be at least --max_audio_duration, or the longest request would never fit");
+  }
+  if (config.max_request_bytes < 1 << 16 || config.max_request_bytes > std::numeric_limits<int>::max()) {
+    return Wrong("max_request_bytes", "must be 65536 to 2147483647");
+  }
+  if (config.decode_threads < 1 || config.decode_threads > 1024) return Wrong("decode_threads", "must be 0 to 1024");
+  if (config.compute_threads < 1 || config.compute_threads > 1024) return Wrong("compute_threads", "must be 0 to 1024");
+  if (config.drain_delay < absl::ZeroDuration()) return Wrong("drain_delay", "must not be negative");
+  if (config.drain_timeout < absl::ZeroDuration()) return Wrong("drain_timeout", "must not be negative");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<Config> ConfigFromFlags() {
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const auto or_cores = [cores](int threads) { return threads == 0 ? cores : threads; };
+  Config config;
+  for (const std::string& bundle : absl::GetFlag(FLAGS_bundle)) {
+    if (!bundle.empty()) config.bundles.push_back(bundle);
+  }
+  config.listen = absl::GetFlag(FLAGS_listen);
+  config.metrics_listen = absl::GetFlag(FLAGS_metrics_listen);
+  config.port_file = absl::GetFlag(FLAGS_port_file);
+  config.device = absl::GetFlag(FLAGS_device);
+  config.max_batch_windows = absl::GetFlag(FLAGS_max_batch_windows);
+  config.max_queue_delay = absl::GetFlag(FLAGS_max_queue_delay);
+  config.max_queued_audio = absl::GetFlag(FLAGS_max_queued_audio);
+  config.max_audio_duration = absl::GetFlag(FLAGS_max_audio_duration);
+  config.max_request_bytes = absl::GetFlag(FLAGS_max_request_bytes);
+  config.decode_threads = or_cores(absl::GetFlag(FLAGS_decode_threads));
+  config.compute_threads = or_cores(absl::GetFlag(FLAGS_compute_threads));
+  config.drain_delay = absl::GetFlag(FLAGS_drain_delay);
+  config.drain_timeout = absl::GetFlag(FLAGS_drain_timeout);
+
+  const std::string precision = absl::GetFlag(FLAGS_precision);
+  if (precision != "auto" && precision != "fp32") return Wrong("precision", "must be auto or fp32");
+  const std::string log_format = absl::GetFlag(FLAGS_log_format);
+  if (log_format != "text" && log_format != "json") return Wrong("log_format", "must be text or json");
+  config.log_format = log_format == "json" ? LogFormat::kJson : LogFormat::kText;
+
+  if (const absl::Status status = Validate(config); !status.ok()) return status;
+  return config;
+}
+
+}  // namespace culturetag

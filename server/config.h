@@ -1,0 +1,40 @@
+// What an operator may set, read from flags.
+#ifndef CULTURETAG_CONFIG_H_
+#define CULTURETAG_CONFIG_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/logging.h"
+
+namespace culturetag {
+
+// Defaults, units and reasons stand with the flags in config.cc, where --help shows them.
+struct Config {
+  std::vector<std::string> bundles;
+  std::string listen;
+  std::string metrics_listen;
+  std::string port_file;
+  std::string device;
+  int max_batch_windows = 0;
+  absl::Duration max_queue_delay;
+  absl::Duration max_queued_audio;
+  absl::Duration max_audio_duration;
+  int64_t max_request_bytes = 0;
+  int decode_threads = 0;
+  int compute_threads = 0;
+  absl::Duration drain_delay;
+  absl::Duration drain_timeout;
+  LogFormat log_format = LogFormat::kText;
+};
+
+// The flags' values, with 0 threads resolved to this machine's. INVALID_ARGUMENT names the flag that is wrong and what
+// would be right.
+absl::StatusOr<Config> ConfigFromFlags();
+
+}  // namespace culturetag
+
+#endif  // CULTURETAG_CONFIG_H_

@@ -1,0 +1,210 @@
+#include "server.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <fstream>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "base/clock.h"
+#include "base/logging.h"
+#include "base/status_macros.h"
+#include "base/worker_pool.h"
+#include "batching/window_batcher.h"
+#include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/grpcpp.h"
+#include "grpcpp/health_check_service_interface.h"
+#include "inference/bundle.h"
+#include "inference/torch_model.h"
+#include "observability/http_endpoint.h"
+#include "observability/metrics.h"
+#include "service/tagger.h"
+#include "service/tagging_service.h"
+
+namespace culturetag {
+namespace {
+
+// Requests that may wait for each decoding thread. Each holds its message, so that this bounds memory, too.
+constexpr int kQueuedPerDecoder = 32;
+
+// How long gRPC may take to hand the last responses to the network.
+constexpr absl::Duration kFlushTime = absl::Seconds(5);
+
+class RunningServer final : public Server {
+ public:
+  RunningServer(const Config& config, std::vector<Bundle> bundles, std::string device)
+      : config_(config),
+        bundles_(std::move(bundles)),
+        device_(std::move(device)),
+        clock_(Clock::Real()),
+        metrics_(CULTURETAG_VERSION),
+        decoders_(config.decode_threads, config.decode_threads * kQueuedPerDecoder),
+        service_(clock_, metrics_) {}
+
+  ~RunningServer() override {
+    if (!drained_) Drain();
+  }
+
+  absl::Status Open() {
+    CULTURETAG_RETURN_IF_ERROR(OpenMetrics());
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(config_.listen, grpc::InsecureServerCredentials(), &port_);
+    builder.SetMaxReceiveMessageSize(static_cast<int>(config_.max_request_bytes));
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port is a mistake, not a partner
+    builder.RegisterService(&service_);
+    grpc_ = builder.BuildAndStart();
+    if (grpc_ == nullptr || port_ == 0) {
+      return absl::UnavailableError(absl::StrCat("can't listen on --listen=", config_.listen,
+                                                 " (is the port taken, or the address not this machine's?)"));
+    }
+    SetServing(false);
+    LogInfo("listening", {{"address", config_.listen}, {"port", port_}, {"metrics_port", metrics_port()}});
+    return WritePortFile();
+  }
+
+  int port() const override { return port_; }
+  int metrics_port() const override { return http_ == nullptr ? 0 : http_->port(); }
+
+  absl::Status Load() override {
+    SetComputeThreads(config_.compute_threads);
+    std::vector<TaggingModel*> models;
+    for (const Bundle& bundle : bundles_) {
+      LogInfo("loading", {{"bundle", bundle.folder}, {"model", bundle.spec.name}, {"device", device_}});
+      CULTURETAG_ASSIGN_OR_RETURN(models_.emplace_back(), LoadTorchModel(bundle.folder, bundle.spec, device_));
+      models.push_back(models_.back().get());
+    }
+    LogInfo("warming up and measuring the best batch");
+    batcher_ = std::make_unique<WindowBatcher>(
+        WindowBatcher::Options{config_.max_batch_windows, config_.max_queue_delay, config_.max_queued_audio}, models, clock_,
+        metrics_);
+    batcher_for_stop_ = batcher_.get();
+    if (stop_.HasBeenNotified()) batcher_->StopWarmup();
+    CULTURETAG_ASSIGN_OR_RETURN(const std::vector<WarmupReport> reports, batcher_->WaitUntilWarm());
+    for (size_t i = 0; i < models.size(); ++i) ReportModel(*models[i], reports[i]);
+    metrics_.SetQueueProbe([this] { return batcher_->Snapshot(); });
+    tagger_ = std::make_unique<Tagger>(Tagger::Options{config_.max_audio_duration}, models, decoders_, *batcher_, clock_, metrics_);
+    service_.Serve(*tagger_);
+    SetServing(true);
+    LogInfo("serving", {{"port", port_}});
+    return absl::OkStatus();
+  }
+
+  void RequestStop() override {
+    if (stop_requested_.exchange(true)) return;
+    if (WindowBatcher* batcher = batcher_for_stop_) batcher->StopWarmup();
+    stop_.Notify();
+  }
+  void WaitForStop() override { stop_.WaitForNotification(); }
+
+  bool Drain() override {
+    drained_ = true;
+    SetServing(false);
+    bool complete = true;
+    if (tagger_ != nullptr) {
+      LogInfo("draining", {{"delay", absl::FormatDuration(config_.drain_delay)},
+                           {"timeout", absl::FormatDuration(config_.drain_timeout)}});
+      AwaitUntil(clock_.Now() + config_.drain_delay);
+      complete = tagger_->Drain(clock_.Now() + config_.drain_timeout);
+    }
+    if (grpc_ != nullptr) grpc_->Shutdown(absl::ToChronoTime(absl::Now() + kFlushTime));
+    metrics_.SetQueueProbe(nullptr);
+    LogInfo("drained", {{"complete", complete}});
+    return complete;
+  }
+
+ private:
+  absl::Status OpenMetrics() {
+    if (config_.metrics_listen.empty()) return absl::OkStatus();
+    const auto metrics = [this] {
+      return HttpResponse{200, "text/plain; version=0.0.4; charset=utf-8", metrics_.Serialize()};
+    };
+    const auto healthy = [] { return HttpResponse{200, "text/plain", "ok\n"}; };
+    const auto ready = [this] {
+      return serving_ ? HttpResponse{200, "text/plain", "ready\n"} : HttpResponse{503, "text/plain", "not ready\n"};
+    };
+    CULTURETAG_ASSIGN_OR_RETURN(
+        http_, HttpEndpoint::Create(config_.metrics_listen, {{"/metrics", metrics}, {"/healthz", healthy}, {"/readyz", ready}}));
+    return absl::OkStatus();
+  }
+
+  // Written beside and renamed, so that a reader never sees half a number.
+  absl::Status WritePortFile() const {
+    if (config_.port_file.empty()) return absl::OkStatus();
+    const std::string unfinished = config_.port_file + ".new";
+    std::ofstream(unfinished) << port_ << "\n";
+    if (std::rename(unfinished.c_str(), config_.port_file.c_str()) == 0) return absl::OkStatus();
+    return absl::UnavailableError(absl::StrCat("can't write --port_file=", config_.port_file));
+  }
+
+  void ReportModel(const TaggingModel& model, const WarmupReport& report) {
+    const ModelSpec& spec = model.spec();
+    LogInfo("warm", {{"model", spec.name},
+                     {"device", model.device()},
+                     {"precision", model.precision()},
+                     {"max_batch_windows", report.max_batch_windows},
+                     {"window_ms", absl::ToDoubleMilliseconds(report.window_device_time)},
+                     {"seconds", absl::ToDoubleSeconds(report.duration)}});
+    metrics_.RecordModel(spec.name, spec.version, spec.backbone, model.device(), model.precision(), report.duration);
+  }
+
+  void SetServing(bool serving) {
+    serving_ = serving;
+    if (grpc_ == nullptr) return;
+    grpc_->GetHealthCheckService()->SetServingStatus(serving);
+    grpc_->GetHealthCheckService()->SetServingStatus(v1::TaggingService::service_full_name(), serving);
+  }
+
+  void AwaitUntil(absl::Time time) {
+    absl::Mutex mutex;
+    absl::MutexLock lock(&mutex);
+    clock_.AwaitUntil(mutex, absl::Condition(+[](bool* never) { return *never; }, &never_), time);
+  }
+
+  const Config config_;
+  const std::vector<Bundle> bundles_;
+  const std::string device_;
+  Clock& clock_;
+
+  // In the order of use: whatever stands below may use what stands above, and is destroyed first.
+  Metrics metrics_;
+  std::atomic<bool> serving_{false};
+  std::vector<std::unique_ptr<TaggingModel>> models_;
+  std::unique_ptr<WindowBatcher> batcher_;
+  WorkerPool decoders_;
+  std::unique_ptr<Tagger> tagger_;
+  TaggingService service_;
+  std::unique_ptr<grpc::Server> grpc_;
+  std::unique_ptr<HttpEndpoint> http_;
+
+  int port_ = 0;
+  bool drained_ = false;
+  bool never_ = false;
+  std::atomic<bool> stop_requested_{false};
+  std::atomic<WindowBatcher*> batcher_for_stop_{nullptr};  // set once Load has made it
+  absl::Notification stop_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Create(const Config& config) {
+  std::vector<Bundle> bundles;
+  for (const std::string& folder : config.bundles) {
+    CULTURETAG_ASSIGN_OR_RETURN(bundles.emplace_back(), ReadBundle(folder));
+    const std::string& name = bundles.back().spec.name;
+    const auto same = [&name](const Bundle& other) { return other.spec.name == name; };
+    if (std::count_if(bundles.begin(), bundles.end(), same) > 1) {
+      return absl::InvalidArgumentError(absl::StrCat("--bundle: two bundles have the name '", name, "'"));
+    }
+  }
+  CULTURETAG_ASSIGN_OR_RETURN(std::string device, ResolveDevice(config.device));
+  auto server = std::make_unique<RunningServer>(config, std::move(bundles), std::move(device));
+  CULTURETAG_RETURN_IF_ERROR(server->Open());
+  return server;
+}
+
+}  // namespace culturetag

@@ -1,0 +1,44 @@
+// The gRPC edge: culturetag.v1.TaggingService over a Tagger.
+//
+// Callback API: no method blocks; a reactor lives from the arrival of its call until gRPC is done with it.
+//
+// Thread-safe. Metrics and clock must outlive the service; a tagger must outlive it too, or at least all calls.
+#ifndef CULTURETAG_SERVICE_TAGGING_SERVICE_H_
+#define CULTURETAG_SERVICE_TAGGING_SERVICE_H_
+
+#include <atomic>
+
+#include "base/clock.h"
+#include "culturetag/v1/tagging.grpc.pb.h"
+#include "observability/metrics.h"
+#include "service/tagger.h"
+
+namespace culturetag {
+
+class TaggingService final : public v1::TaggingService::CallbackService {
+ public:
+  TaggingService(Clock& clock, Metrics& metrics) : clock_(clock), metrics_(metrics) {}
+
+  // Opens the service. Before this, calls end with UNAVAILABLE.
+  void Serve(Tagger& tagger) { tagger_ = &tagger; }
+
+  grpc::ServerUnaryReactor* Tag(grpc::CallbackServerContext* context, const v1::TagRequest* request,
+                                v1::TagResponse* response) override;
+  grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context, const v1::ListModelsRequest* request,
+                                       v1::ListModelsResponse* response) override;
+
+ private:
+  class TagReactor;
+
+  // Counts the call and ends it.
+  void Finish(grpc::CallbackServerContext& context, grpc::ServerUnaryReactor& reactor, absl::string_view method,
+              absl::Time arrival, const absl::Status& status);
+
+  Clock& clock_;
+  Metrics& metrics_;
+  std::atomic<Tagger*> tagger_{nullptr};
+};
+
+}  // namespace culturetag
+
+#endif  // CULTURETAG_SERVICE_TAGGING_SERVICE_H_
