@@ -1,0 +1,409 @@
+// The whole client, from its command line to its output, against a fake service.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "client/cli.h"
+#include "client/fake_tagging_service.h"
+#include "client/parse_text.h"
+#include "client/temporary_folder.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+
+namespace culturetag::client {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+struct Finished {
+  int exit_code;
+  std::string out;
+  std::string err;
+};
+
+Finished RunCulturetag(std::vector<std::string> arguments, const std::string& standard_input = "") {
+  std::vector<const char*> argv = {"culturetag"};
+  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+  std::istringstream in(standard_input);
+  std::ostringstream out;
+  std::ostringstream err;
+  const int exit_code = RunCli(static_cast<int>(argv.size()), argv.data(), {in, out, err, {}});
+  return {exit_code, out.str(), err.str()};
+}
+
+// An answer from which the test can tell whose it is: the audio comes back as the format.
+grpc::Status Echo(const v1::TagRequest& request, v1::TagResponse& response) {
+  response.mutable_audio()->set_format(request.audio().encoded());
+  return grpc::Status::OK;
+}
+
+grpc::Status WithDetail(grpc::StatusCode code, const std::string& message, const google::protobuf::Message& detail) {
+  google::rpc::Status details;
+  details.add_details()->PackFrom(detail);
+  return grpc::Status(code, message, details.SerializeAsString());
+}
+
+// The formats in a JSON answer, in order: with Echo, what the files held.
+std::vector<std::string> FormatsIn(const std::string& json) {
+  std::vector<std::string> formats;
+  for (const nlohmann::json& file : nlohmann::json::parse(json)) formats.push_back(file["audio"]["format"]);
+  return formats;
+}
+
+// A port of this machine that is taken, so that no other program listens on it, and refuses to connect.
+class DeafPort {
+ public:
+  DeafPort() : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    address_.sin_family = AF_INET;
+    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address_);
+    auto* const address = reinterpret_cast<sockaddr*>(&address_);
+    EXPECT_EQ(bind(socket_, address, size), 0);
+    EXPECT_EQ(getsockname(socket_, address, &size), 0);
+  }
+  ~DeafPort() { close(socket_); }
+  DeafPort(const DeafPort&) = delete;
+  DeafPort& operator=(const DeafPort&) = delete;
+
+  std::string address() const { return absl::StrCat("127.0.0.1:", ntohs(address_.sin_port)); }
+
+ private:
+  const int socket_;
+  sockaddr_in address_{};
+};
+
+class TagCommandTest : public testing::Test {
+ protected:
+  TemporaryFolder folder_;
+};
+
+TEST_F(TagCommandTest, SendsTheBytesOfAFileWithEveryOption) {
+  v1::TagRequest received;
+  FakeTaggingService service([&](auto&, const auto& request, auto&) {
+    received = request;
+    return grpc::Status::OK;
+  });
+  const std::string file = folder_.Write("a.wav", "bytes");
+  EXPECT_EQ(RunCulturetag({"tag", "--server", service.address(), "--model", "m", "--heads", "fma,makam", file,
+                           "--top-k", "3", "--min-score", "0.25", "--windows", "--priority", "bulk"})
+                .exit_code,
+            0);
+  EXPECT_EQ(received.ShortDebugString(),
+            "audio { encoded: \"bytes\" } model: \"m\" heads: \"fma\" heads: \"makam\" top_k: 3 min_score: 0.25 "
+            "include_windows: true priority: PRIORITY_BULK");
+}
+
+TEST_F(TagCommandTest, AsksForFiveTagsAndAnInteractivePlaceUnlessToldOtherwise) {
+  v1::TagRequest received;
+  FakeTaggingService service([&](auto&, const auto& request, auto&) {
+    received = request;
+    return grpc::Status::OK;
+  });
+  EXPECT_EQ(RunCulturetag({"tag", "-", "--server", service.address()}, "piped").exit_code, 0);
+  EXPECT_EQ(received.ShortDebugString(), "audio { encoded: \"piped\" } top_k: 5 priority: PRIORITY_INTERACTIVE");
+}
+
+TEST_F(TagCommandTest, PrintsAHeadingForEachFileWithAnEmptyLineBetween) {
+  FakeTaggingService service([](auto&, const auto& request, auto& response) {
+    response = ParseText<v1::TagResponse>(R"pb(
+      model: "demo" model_version: "1" heads { head: "fma" tags { label: "Folk" category: "genre" score: 0.75 } })pb");
+    return Echo(request, response);
+  });
+  const std::string one = folder_.Write("one", "A");
+  const Finished finished = RunCulturetag({"tag", "--server", service.address(), one, "-"}, "B");
+  const std::string rest = " 0 Hz, 0 channels, 0 windows\n  demo 1, 0.000 s\n\n  fma\n    Folk  genre  0.75\n";
+  EXPECT_EQ(finished.out, absl::StrCat(one, "\n  0.0 s, A,", rest, "\n(standard input)\n  0.0 s, B,", rest));
+  EXPECT_EQ(finished.err, "");
+  EXPECT_EQ(finished.exit_code, 0);
+}
+
+TEST_F(TagCommandTest, PrintsInTheOrderGivenWhateverTheOrderOfTheAnswers) {
+  absl::Notification third_arrived;
+  FakeTaggingService service([&](auto&, const auto& request, auto& response) {
+    // With two in flight, the third is sent once the second was answered: the first is answered last.
+    if (request.audio().encoded() == "first") third_arrived.WaitForNotification();
+    if (request.audio().encoded() == "third") third_arrived.Notify();
+    return Echo(request, response);
+  });
+  const Finished finished =
+      RunCulturetag({"tag", "--json", "--concurrency", "2", "--server", service.address(), folder_.Write("1", "first"),
+                     folder_.Write("2", "second"), folder_.Write("3", "third")});
+  EXPECT_THAT(FormatsIn(finished.out), testing::ElementsAre("first", "second", "third"));
+  EXPECT_EQ(finished.exit_code, 0);
+}
+
+TEST_F(TagCommandTest, KeepsAsManyFilesInFlightAsAllowedAndNoMore) {
+  struct Load {
+    absl::Mutex mutex;
+    int arrived ABSL_GUARDED_BY(mutex) = 0;
+    int running ABSL_GUARDED_BY(mutex) = 0;
+    int most_running ABSL_GUARDED_BY(mutex) = 0;
+  } load;
+  FakeTaggingService service([&](auto&, const auto& request, auto& response) {
+    absl::MutexLock lock(&load.mutex);
+    load.most_running = std::max(load.most_running, ++load.running);
+    // Each call waits for the other one of its pair, so that a client which sends one at a time never ends.
+    const int pair_end = (load.arrived++ / 2 + 1) * 2;
+    const auto pair_is_here = [&] {
+      load.mutex.AssertHeld();
+      return load.arrived >= pair_end;
+    };
+    load.mutex.Await(absl::Condition(&pair_is_here));
+    --load.running;
+    return Echo(request, response);
+  });
+  std::vector<std::string> arguments = {"tag", "--json", "--concurrency", "2", "--server", service.address()};
+  std::vector<std::string> names;
+  for (char name = 'a'; name < 'a' + 8; ++name) {
+    names.emplace_back(1, name);
+    arguments.push_back(folder_.Write(names.back(), names.back()));
+  }
+  EXPECT_EQ(FormatsIn(RunCulturetag(arguments).out), names);
+  absl::MutexLock lock(&load.mutex);
+  EXPECT_EQ(load.most_running, 2);
+}
+
+TEST_F(TagCommandTest, GoesOnAfterAFileThatFailsAndExitsWithOne) {
+  const auto bad_request =
+      ParseText<google::rpc::BadRequest>(R"pb(field_violations { field: "audio.encoded" description: "?" })pb");
+  FakeTaggingService service([&](auto&, const auto& request, auto& response) {
+    if (request.audio().encoded() != "noise") return Echo(request, response);
+    return WithDetail(grpc::StatusCode::INVALID_ARGUMENT, "no format is recognised", bad_request);
+  });
+  const std::string bad = folder_.Write("bad", "noise");
+  const std::string missing = folder_.path() + "/missing";
+  const std::string good = folder_.Write("good", "music");
+  const Finished finished = RunCulturetag({"tag", "--server", service.address(), bad, missing, good});
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_EQ(finished.err,
+            absl::StrCat("culturetag: ", bad, ": INVALID_ARGUMENT: no format is recognised [field audio.encoded]\n",
+                         "culturetag: ", missing, ": NOT_FOUND: no such file\n"));
+  EXPECT_THAT(finished.out, StartsWith(absl::StrCat(good, "\n  0.0 s, music,")));
+}
+
+TEST_F(TagCommandTest, GivesFailuresTheirPlaceInTheJsonArray) {
+  FakeTaggingService service([](auto&, const auto& request, auto& response) {
+    if (request.audio().encoded() == "noise") return grpc::Status(grpc::StatusCode::NOT_FOUND, "no model `m`");
+    return Echo(request, response);
+  });
+  const std::string bad = folder_.Write("bad", "noise");
+  const std::string good = folder_.Write("good", "music");
+  const Finished finished = RunCulturetag({"tag", "--json", "--server", service.address(), bad, good, bad});
+  const std::string failure = absl::StrCat(
+      R"({"file":")", bad,
+      R"(","error":{"code":"NOT_FOUND","message":"no model `m`","field":null,"retry_after_seconds":null}})");
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_EQ(
+      finished.out,
+      absl::StrCat(
+          "[\n", failure, ",\n", R"({"file":")", good,
+          R"(","model":"","model_version":"","audio":{"duration_seconds":0.0,"sample_rate_hz":0,"channel_count":0,)",
+          R"("format":"music","window_count":0},"heads":[],"windows":[],)",
+          R"("timing_seconds":{"decode":0.0,"queue":0.0,"inference":0.0,"total":0.0}})", ",\n", failure, "\n]\n"));
+}
+
+TEST_F(TagCommandTest, TriesAgainAfterTheWaitThatTheServerAsksForWhateverTheSizeOfTheFile) {
+  std::atomic<int> attempts = 0;
+  FakeTaggingService service([&](auto& context, const auto& request, auto&) {
+    EXPECT_EQ(request.audio().encoded().size(), 5u << 20);
+    if (++attempts > 1) return grpc::Status::OK;
+    context.AddTrailingMetadata("grpc-retry-pushback-ms", "0");
+    return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "the queue is full");
+  });
+  const std::string song = folder_.Write("song", std::string(5 << 20, 's'));
+  const Finished finished = RunCulturetag({"tag", "--server", service.address(), song});
+  EXPECT_EQ(finished.err, "");
+  EXPECT_EQ(finished.exit_code, 0);
+  EXPECT_EQ(attempts, 2);
+}
+
+TEST_F(TagCommandTest, GivesUpAfterFourAttemptsAndSaysWhenToComeBack) {
+  const auto retry_info = ParseText<google::rpc::RetryInfo>("retry_delay { seconds: 2 nanos: 500000000 }");
+  std::atomic<int> attempts = 0;
+  FakeTaggingService service([&](auto& context, const auto&, auto&) {
+    ++attempts;
+    context.AddTrailingMetadata("grpc-retry-pushback-ms", "0");
+    return WithDetail(grpc::StatusCode::RESOURCE_EXHAUSTED, "the queue is full", retry_info);
+  });
+  const Finished finished = RunCulturetag({"tag", "--server", service.address(), "-"}, "s");
+  EXPECT_EQ(finished.err,
+            "culturetag: (standard input): RESOURCE_EXHAUSTED: the queue is full [retry after 2.5 s]\n");
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_EQ(attempts, 4);
+}
+
+TEST_F(TagCommandTest, DoesNotTryAgainWhatCannotWork) {
+  std::atomic<int> attempts = 0;
+  FakeTaggingService service([&](auto&, const auto&, auto&) {
+    ++attempts;
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "too short");
+  });
+  EXPECT_EQ(RunCulturetag({"tag", "--server", service.address(), "-"}, "s").exit_code, 1);
+  EXPECT_EQ(attempts, 1);
+}
+
+TEST_F(TagCommandTest, TellsAServerThatRefusesFromOneThatIsNotThere) {
+  FakeTaggingService service([](auto& context, const auto&, auto&) {
+    context.AddTrailingMetadata("grpc-retry-pushback-ms", "-1");  // don't come back
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "draining");
+  });
+  EXPECT_EQ(RunCulturetag({"tag", "--server", service.address(), "-"}, "s").err,
+            "culturetag: (standard input): UNAVAILABLE: draining\n");
+}
+
+TEST_F(TagCommandTest, SaysOnEveryFileThatNoServerAnswers) {
+  const DeafPort port;
+  const std::string file = folder_.Write("a", "a");
+  const Finished finished = RunCulturetag({"tag", "--concurrency", "1", "--server", port.address(), file, file, file});
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_EQ(finished.out, "");
+  const std::string line = absl::StrCat("culturetag: ", file, ": UNAVAILABLE: no server answers at ", port.address(),
+                                        "; is culturetag-server running there? (");
+  const std::string first = finished.err.substr(0, finished.err.find('\n') + 1);
+  EXPECT_THAT(first, StartsWith(line));
+  EXPECT_EQ(finished.err, absl::StrCat(first, first, first));
+}
+
+TEST_F(TagCommandTest, GivesUpWhenTheTimeoutHasPassed) {
+  absl::Notification given_up;
+  FakeTaggingService service([&](auto&, const auto&, auto&) {
+    given_up.WaitForNotification();
+    return grpc::Status::OK;
+  });
+  const Finished finished = RunCulturetag({"tag", "--timeout", "50ms", "--server", service.address(), "-"}, "s");
+  given_up.Notify();
+  EXPECT_THAT(finished.err,
+              StartsWith("culturetag: (standard input): DEADLINE_EXCEEDED: no answer within --timeout=50ms ("));
+  EXPECT_EQ(finished.exit_code, 1);
+}
+
+TEST_F(TagCommandTest, SendsTheTokenOfItsFile) {
+  std::string authorization;
+  FakeTaggingService service([&](auto& context, const auto&, auto&) {
+    const auto found = context.client_metadata().find("authorization");
+    if (found != context.client_metadata().end()) authorization.assign(found->second.data(), found->second.size());
+    return grpc::Status::OK;
+  });
+  const std::string token = folder_.Write("token", "s3cret\n");
+  EXPECT_EQ(RunCulturetag({"tag", "--token-file", token, "--server", service.address(), "-"}, "s").exit_code, 0);
+  EXPECT_EQ(authorization, "Bearer s3cret");
+}
+
+TEST_F(TagCommandTest, RefusesATokenThatGrpcCannotCarryWithoutPrintingIt) {
+  const std::string token = folder_.Write("token", "s3cret\nanother");
+  const Finished finished = RunCulturetag({"tag", "--token-file", token, "-"}, "s");
+  EXPECT_EQ(finished.err, absl::StrCat("culturetag: ", token,
+                                       ": INVALID_ARGUMENT: holds no token: one line of visible ASCII characters is "
+                                       "expected\n"));
+  EXPECT_EQ(finished.exit_code, 1);
+}
+
+TEST_F(TagCommandTest, FailsWhereItsOutputCannotBeWritten) {
+  FakeTaggingService service([](auto&, const auto& request, auto& response) { return Echo(request, response); });
+  const std::string file = folder_.Write("a", "a");
+  const std::string address = service.address();
+  const std::vector<const char*> argv = {"culturetag", "tag", "--server", address.c_str(), file.c_str()};
+  std::istringstream in;
+  std::ofstream full("/dev/full");
+  std::ostringstream err;
+  EXPECT_EQ(RunCli(static_cast<int>(argv.size()), argv.data(), {in, full, err, {}}), 1);
+  EXPECT_EQ(err.str(), "culturetag: the output can't be written\n");
+}
+
+TEST(ModelsCommandTest, PrintsTheModelsOfTheServer) {
+  FakeTaggingService service({}, ParseText<v1::ListModelsResponse>(R"pb(
+    models { name: "demo" version: "1" heads { name: "fma" labels { name: "Folk" category: "genre" } } })pb"));
+  const Finished plain = RunCulturetag({"models", "--server", service.address()});
+  EXPECT_EQ(plain.exit_code, 0);
+  EXPECT_THAT(plain.out, StartsWith("demo 1 (default)\n"));
+  EXPECT_THAT(plain.out, EndsWith("\n  fma               1          0\n"));
+  EXPECT_THAT(RunCulturetag({"models", "--labels", "--server", service.address()}).out,
+              EndsWith("\n  fma\n    genre: Folk\n"));
+  EXPECT_THAT(RunCulturetag({"models", "--json", "--server", service.address()}).out,
+              StartsWith(R"([{"name":"demo","version":"1",)"));
+}
+
+TEST(ModelsCommandTest, TakesAnswersAboveTheFourMegabytesOfGrpcsDefault) {
+  v1::ListModelsResponse models;
+  models.add_models()->set_description(std::string(5 << 20, 'd'));
+  FakeTaggingService service({}, models);
+  const Finished finished = RunCulturetag({"models", "--json", "--server", service.address()});
+  EXPECT_EQ(finished.err, "");
+  EXPECT_EQ(finished.exit_code, 0);
+}
+
+TEST(ModelsCommandTest, SaysThatNoServerAnswers) {
+  const DeafPort port;
+  const Finished finished = RunCulturetag({"models", "--server", port.address()});
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_EQ(finished.out, "");
+  EXPECT_THAT(finished.err, StartsWith(absl::StrCat("culturetag: models: UNAVAILABLE: no server answers at ",
+                                                    port.address(), "; is culturetag-server running there? (")));
+}
+
+TEST(CommandLineTest, FindsTheServerInTheEnvironment) {
+  FakeTaggingService service({});
+  setenv("CULTURETAG_SERVER", service.address().c_str(), 1);
+  const Finished finished = RunCulturetag({"models"});
+  unsetenv("CULTURETAG_SERVER");
+  EXPECT_EQ(finished.out, "The server has no models.\n");
+}
+
+TEST(CommandLineTest, ExitsWithTwoAndNamesWhatIsWrong) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{}, "A subcommand is required"},
+      {{"tag"}, "FILE is required"},
+      {{"models", "--nope"}, "--nope"},
+      {{"tag", "a", "--top-k", "-1"}, "--top-k: Value -1 not in range 0 to"},
+      {{"tag", "a", "--min-score", "1.5"}, "--min-score: Value 1.5 not in range 0"},
+      {{"tag", "a", "--concurrency", "0"}, "--concurrency: Value 0 not in range 1 to 256"},
+      {{"tag", "a", "--priority", "high"}, "--priority: high not in {interactive,bulk}"},
+      {{"tag", "a", "--timeout", "60"}, "--timeout: `60` is no duration; write 500ms, 60s or 2m"},
+      {{"tag", "a", "--timeout", "0s"}, "--timeout: `0s` is no duration"},
+      {{"tag", "a", "--server", "localhost"}, "--server: `localhost` has no port; write HOST:PORT"},
+      {{"tag", "a", "--token-file", "/no/such"}, "--token-file: File does not exist: /no/such"},
+  };
+  for (const auto& [arguments, complaint] : cases) {
+    const Finished finished = RunCulturetag(arguments);
+    EXPECT_EQ(finished.exit_code, 2) << complaint;
+    EXPECT_THAT(finished.err, HasSubstr(complaint));
+    EXPECT_EQ(finished.out, "") << complaint;
+  }
+}
+
+TEST(CommandLineTest, PrintsHelpWithExamplesAndShapesForEveryCommand) {
+  EXPECT_THAT(RunCulturetag({"--help"}).out, HasSubstr("tag "));
+  const Finished tag = RunCulturetag({"tag", "--help"});
+  EXPECT_EQ(tag.exit_code, 0);
+  EXPECT_THAT(tag.out, HasSubstr("\n  culturetag tag melody.flac\n"));
+  EXPECT_THAT(tag.out, HasSubstr(R"({"file", "error": {"code", "message", "field", "retry_after_seconds"}})"));
+  const Finished models = RunCulturetag({"models", "--help"});
+  EXPECT_EQ(models.exit_code, 0);
+  EXPECT_THAT(models.out, HasSubstr("\n  culturetag models\n"));
+  EXPECT_THAT(models.out, HasSubstr(R"("untrained_reason")"));
+}
+
+TEST(CommandLineTest, PrintsItsVersion) { EXPECT_THAT(RunCulturetag({"--version"}).out, StartsWith("culturetag ")); }
+
+}  // namespace
+}  // namespace culturetag::client
