@@ -1,0 +1,439 @@
+#include "batching/window_batcher.h"
+
+#include <atomic>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "absl/synchronization/blocking_counter.h"
+#include "absl/synchronization/notification.h"
+#include "base/error_details.h"
+#include "fakes/fake_clock.h"
+#include "fakes/fake_model.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace culturetag {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::UnorderedElementsAre;
+
+// What a submission's callback was called with.
+class Outcome {
+ public:
+  WindowBatcher::Callback Callback() {
+    return [this](absl::StatusOr<ScoringResult> result) {
+      ++calls_;
+      result_ = std::move(result);
+      done_.Notify();  // aborts if it is called twice
+    };
+  }
+  const absl::StatusOr<ScoringResult>& Wait() {
+    done_.WaitForNotification();
+    return result_;
+  }
+  bool ended() const { return done_.HasBeenNotified(); }
+
+ private:
+  std::atomic<int> calls_{0};
+  absl::StatusOr<ScoringResult> result_;
+  absl::Notification done_;
+};
+
+ScoringWork Work(std::vector<float> values, size_t length = 100, Priority priority = Priority::kInteractive) {
+  ScoringWork work;
+  for (const float value : values) work.windows.push_back(FakeWindow(value, length));
+  work.priority = priority;
+  return work;
+}
+
+// A batcher over a fake model, warm and idle, with batches of at most four windows.
+class WindowBatcherTest : public testing::Test {
+ protected:
+  WindowBatcherTest() { options_.max_batch_windows = 4; }
+
+  void Start() {
+    batcher_ = std::make_unique<WindowBatcher>(options_, std::vector<TaggingModel*>{&model_}, clock_, metrics_);
+    ASSERT_TRUE(batcher_->WaitUntilWarm().ok());
+    model_.ForgetPasses();
+  }
+
+  // Starts, and keeps the device busy with one window of value 0 until the model is released.
+  void StartBusy() {
+    Start();
+    model_.Hold();
+    blocker_submission_ = *Submit(Work({0}), blocker_);
+    model_.WaitForPasses(1);
+  }
+
+  absl::StatusOr<std::shared_ptr<WindowBatcher::Submission>> Submit(ScoringWork work, Outcome& outcome) {
+    return batcher_->Submit(std::move(work), outcome.Callback(), &reject_);
+  }
+
+  std::vector<std::vector<float>> Batches() {
+    std::vector<std::vector<float>> batches;
+    for (const FakeModel::Pass& pass : model_.passes()) batches.push_back(pass.firsts);
+    return batches;
+  }
+
+  FakeClock clock_;
+  Metrics metrics_{"test"};
+  FakeModel model_{FakeSpec(), &clock_};
+  WindowBatcher::Options options_;
+  RejectReason reject_ = RejectReason::kBadAudio;
+  Outcome blocker_;
+  std::shared_ptr<WindowBatcher::Submission> blocker_submission_;
+  std::unique_ptr<WindowBatcher> batcher_;
+};
+
+TEST_F(WindowBatcherTest, GivesEveryWindowItsOwnScores) {
+  Start();
+  Outcome outcome;
+  ASSERT_TRUE(Submit(Work({0.1F, 0.2F, 0.3F, 0.4F, 0.5F, 0.6F}), outcome).ok());
+  const absl::StatusOr<ScoringResult>& result = outcome.Wait();
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_EQ(result->outputs.size(), 6U);
+  for (size_t i = 0; i < 6; ++i) {
+    EXPECT_FLOAT_EQ(result->outputs[i].scores[0], 0.1F * static_cast<float>(i + 1));
+    EXPECT_FLOAT_EQ(result->outputs[i].scores[1], 0.05F * static_cast<float>(i + 1));
+  }
+}
+
+TEST_F(WindowBatcherTest, PacksTheWindowsOfSeveralRequestsThatCameWhileTheDeviceWasBusy) {
+  StartBusy();
+  Outcome a, b, c;
+  ASSERT_TRUE(Submit(Work({1}), a).ok());
+  ASSERT_TRUE(Submit(Work({2, 3}), b).ok());
+  ASSERT_TRUE(Submit(Work({4}), c).ok());
+  model_.Release();
+  for (Outcome* outcome : {&a, &b, &c}) EXPECT_TRUE(outcome->Wait().ok());
+  EXPECT_THAT(Batches(), ElementsAre(ElementsAre(0), UnorderedElementsAre(1, 2, 3, 4)));
+  EXPECT_THAT(metrics_.Serialize(), HasSubstr("culturetag_batches_total{close_reason=\"full\"} 1"));
+}
+
+TEST_F(WindowBatcherTest, NeverMixesLengthsInABatch) {
+  StartBusy();
+  Outcome a, b, c;
+  ASSERT_TRUE(Submit(Work({1}, 100), a).ok());
+  ASSERT_TRUE(Submit(Work({2}, 50), b).ok());
+  ASSERT_TRUE(Submit(Work({3}, 100), c).ok());
+  model_.Release();
+  for (Outcome* outcome : {&a, &b, &c}) EXPECT_TRUE(outcome->Wait().ok());
+  EXPECT_THAT(Batches(), UnorderedElementsAre(ElementsAre(0), ElementsAre(1, 3), ElementsAre(2)));
+}
+
+TEST_F(WindowBatcherTest, LetsAShortClipOvertakeALongTrackThatCameFirst) {
+  StartBusy();
+  Outcome track, clip;
+  ASSERT_TRUE(Submit(Work(std::vector<float>(20, 1)), track).ok());
+  ASSERT_TRUE(Submit(Work({2}), clip).ok());
+  model_.Permit();  // the blocker
+  model_.Permit();  // the first batch of the two
+  EXPECT_TRUE(clip.Wait().ok());
+  EXPECT_FALSE(track.ended());
+  EXPECT_THAT(Batches()[1], UnorderedElementsAre(1, 1, 1, 2));
+  model_.Release();
+  EXPECT_TRUE(track.Wait().ok());
+}
+
+TEST_F(WindowBatcherTest, GivesBulkEveryEighthWindowWhileInteractiveWaits) {
+  StartBusy();
+  Outcome bulk, interactive;
+  ASSERT_TRUE(Submit(Work(std::vector<float>(10, 1), 100, Priority::kBulk), bulk).ok());
+  ASSERT_TRUE(Submit(Work(std::vector<float>(28, 2)), interactive).ok());
+  model_.Release();
+  EXPECT_TRUE(bulk.Wait().ok());
+  EXPECT_TRUE(interactive.Wait().ok());
+  std::vector<float> order;
+  for (const std::vector<float>& batch : Batches()) order.insert(order.end(), batch.begin(), batch.end());
+  std::vector<float> expected = {0};
+  for (int turn = 0; turn < 4; ++turn) {
+    expected.insert(expected.end(), 7, 2);
+    if (turn < 3) expected.push_back(1);
+  }
+  expected.insert(expected.end(), 7, 1);  // what is left when nobody interactive waits
+  EXPECT_EQ(order, expected);
+}
+
+TEST_F(WindowBatcherTest, TakesACancelledRequestOutAtOnceWhileTheDeviceIsBusy) {
+  StartBusy();
+  Outcome outcome;
+  const auto submission = Submit(Work({1, 2, 3}), outcome);
+  ASSERT_TRUE(submission.ok());
+  EXPECT_EQ(batcher_->Snapshot().pending_windows, 4);
+  batcher_->Cancel(*submission, WasteReason::kCancelled, absl::CancelledError("gone"));
+  ASSERT_TRUE(outcome.ended());
+  EXPECT_EQ(outcome.Wait().status(), absl::CancelledError("gone"));
+  EXPECT_EQ(batcher_->Snapshot().pending_windows, 1);
+  model_.Release();
+  EXPECT_TRUE(blocker_.Wait().ok());
+  EXPECT_TRUE(batcher_->Drain(absl::InfiniteFuture()));
+  EXPECT_THAT(Batches(), ElementsAre(ElementsAre(0)));
+  EXPECT_THAT(metrics_.Serialize(), HasSubstr("culturetag_wasted_windows_total{reason=\"cancelled\"} 0"));
+}
+
+TEST_F(WindowBatcherTest, CountsAWindowAsWastedIfItsRequestWasCancelledOnTheDevice) {
+  StartBusy();
+  batcher_->Cancel(blocker_submission_, WasteReason::kCancelled, absl::CancelledError("gone"));
+  EXPECT_EQ(blocker_.Wait().status().code(), absl::StatusCode::kCancelled);
+  Outcome next;
+  ASSERT_TRUE(Submit(Work({1}), next).ok());
+  model_.Release();
+  EXPECT_TRUE(next.Wait().ok());
+  EXPECT_THAT(metrics_.Serialize(), HasSubstr("culturetag_wasted_windows_total{reason=\"cancelled\"} 1"));
+  EXPECT_THAT(metrics_.Serialize(), HasSubstr("culturetag_windows_total 1"));
+}
+
+TEST_F(WindowBatcherTest, IgnoresACancellationAfterTheEnd) {
+  Start();
+  Outcome outcome;
+  const auto submission = Submit(Work({1}), outcome);
+  ASSERT_TRUE(submission.ok());
+  EXPECT_TRUE(outcome.Wait().ok());
+  batcher_->Cancel(*submission, WasteReason::kCancelled, absl::CancelledError("late"));
+  EXPECT_TRUE(outcome.Wait().ok());
+}
+
+TEST_F(WindowBatcherTest, RefusesWhatDoesntFitTheQueueAndSaysWhenToRetry) {
+  options_.max_queued_audio = absl::Milliseconds(300);  // three windows
+  model_.SetCost(absl::ZeroDuration(), absl::Seconds(1));
+  StartBusy();
+  Outcome fits, refused;
+  ASSERT_TRUE(Submit(Work({1, 2}), fits).ok());
+  const auto submission = Submit(Work({3}), refused);
+  EXPECT_EQ(submission.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(reject_, RejectReason::kQueueFull);
+  EXPECT_EQ(RetryDelayOf(submission.status()), absl::Seconds(1));  // one window too many
+  EXPECT_FALSE(refused.ended());
+  model_.Release();
+  EXPECT_TRUE(fits.Wait().ok());
+}
+
+TEST_F(WindowBatcherTest, TakesWhatIsLongerThanTheQueueIfNothingElseWaits) {
+  options_.max_queued_audio = absl::Milliseconds(300);
+  Start();
+  Outcome outcome;
+  ASSERT_TRUE(Submit(Work({1, 2, 3, 4, 5}), outcome).ok());
+  EXPECT_TRUE(outcome.Wait().ok());
+}
+
+TEST_F(WindowBatcherTest, RefusesADeadlineThatItCantMeet) {
+  model_.SetCost(absl::ZeroDuration(), absl::Seconds(1));
+  StartBusy();
+  Outcome refused, accepted;
+  ScoringWork work = Work({1});
+  work.deadline = clock_.Now() + absl::Milliseconds(1900);  // one window before it and its own: 2 s
+  const auto submission = Submit(work, refused);
+  EXPECT_EQ(submission.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(reject_, RejectReason::kDeadline);
+  EXPECT_EQ(RetryDelayOf(submission.status()), absl::Seconds(2));
+  work.deadline = clock_.Now() + absl::Milliseconds(2100);
+  EXPECT_TRUE(Submit(work, accepted).ok());
+  model_.Release();
+  EXPECT_TRUE(accepted.Wait().ok());
+}
+
+TEST_F(WindowBatcherTest, CountsOnlyOneTurnOfALongTrackInTheEstimateForAClip) {
+  model_.SetCost(absl::ZeroDuration(), absl::Seconds(1));
+  StartBusy();
+  Outcome track, clip;
+  ASSERT_TRUE(Submit(Work(std::vector<float>(100, 1)), track).ok());
+  ScoringWork work = Work({2});
+  work.deadline = clock_.Now() + absl::Seconds(4);
+  EXPECT_TRUE(Submit(work, clip).ok());
+  model_.Release();
+  EXPECT_TRUE(track.Wait().ok());
+}
+
+TEST_F(WindowBatcherTest, EndsWhatExpiresInTheQueueWithoutRunningIt) {
+  StartBusy();
+  Outcome outcome;
+  ScoringWork work = Work({1, 2});
+  work.deadline = clock_.Now() + absl::Seconds(1);
+  ASSERT_TRUE(Submit(work, outcome).ok());
+  clock_.Advance(absl::Seconds(1));
+  model_.Release();
+  EXPECT_EQ(outcome.Wait().status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(batcher_->Drain(absl::InfiniteFuture()));
+  EXPECT_THAT(Batches(), ElementsAre(ElementsAre(0)));
+}
+
+TEST_F(WindowBatcherTest, RetriesAFailedBatchInHalves) {
+  StartBusy();
+  std::vector<Outcome> outcomes(4);
+  for (size_t i = 0; i < 4; ++i) ASSERT_TRUE(Submit(Work({static_cast<float>(i + 1)}), outcomes[i]).ok());
+  model_.FailWith([](size_t windows) { return windows > 2 ? absl::ResourceExhaustedError("no memory") : absl::OkStatus(); });
+  model_.Release();
+  for (size_t i = 0; i < 4; ++i) {
+    const auto& result = outcomes[i].Wait();
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_FLOAT_EQ(result->outputs[0].scores[0], static_cast<float>(i + 1));
+  }
+  EXPECT_THAT(Batches(), ElementsAre(ElementsAre(0), ElementsAre(1, 2, 3, 4), ElementsAre(1, 2), ElementsAre(3, 4)));
+}
+
+TEST_F(WindowBatcherTest, FailsOnlyTheHalfThatFailsAgainAndGoesOn) {
+  StartBusy();
+  std::vector<Outcome> outcomes(4);
+  for (size_t i = 0; i < 4; ++i) ASSERT_TRUE(Submit(Work({static_cast<float>(i + 1)}), outcomes[i]).ok());
+  std::atomic<int> passes{0};
+  // The blocker is the first pass from here on, the batch the second, its halves the third and the fourth.
+  model_.FailWith([&passes](size_t) {
+    const int pass = ++passes;
+    return pass == 2 || pass == 3 ? absl::InternalError("lost") : absl::OkStatus();
+  });
+  model_.Release();
+  EXPECT_EQ(outcomes[0].Wait().status(), absl::InternalError("lost"));
+  EXPECT_EQ(outcomes[1].Wait().status(), absl::InternalError("lost"));
+  EXPECT_TRUE(outcomes[2].Wait().ok());
+  EXPECT_TRUE(outcomes[3].Wait().ok());
+  Outcome later;
+  ASSERT_TRUE(Submit(Work({5}), later).ok());
+  EXPECT_TRUE(later.Wait().ok());
+}
+
+TEST_F(WindowBatcherTest, SurvivesAModelThatThrows) {
+  Start();
+  model_.FailWith([](size_t) -> absl::Status { throw std::runtime_error("device lost"); });
+  Outcome outcome;
+  ASSERT_TRUE(Submit(Work({1, 2}), outcome).ok());
+  EXPECT_EQ(outcome.Wait().status(), absl::InternalError("the model failed: device lost"));
+  model_.FailWith(nullptr);
+  Outcome next;
+  ASSERT_TRUE(Submit(Work({3}), next).ok());
+  EXPECT_TRUE(next.Wait().ok());
+}
+
+TEST_F(WindowBatcherTest, WaitsForAFullerBatchIfItIsToldTo) {
+  options_.max_queue_delay = absl::Milliseconds(50);
+  Start();
+  Outcome a, b;
+  ASSERT_TRUE(Submit(Work({1}), a).ok());
+  clock_.WaitForSleepers(1);
+  clock_.Advance(absl::Milliseconds(49));
+  clock_.WaitForSleepers(1);
+  EXPECT_TRUE(Batches().empty());
+  ASSERT_TRUE(Submit(Work({2}), b).ok());
+  clock_.Advance(absl::Milliseconds(1));
+  EXPECT_TRUE(a.Wait().ok());
+  EXPECT_TRUE(b.Wait().ok());
+  EXPECT_THAT(Batches(), ElementsAre(ElementsAre(1, 2)));
+  EXPECT_THAT(metrics_.Serialize(), HasSubstr("culturetag_batches_total{close_reason=\"delay\"} 1"));
+}
+
+TEST_F(WindowBatcherTest, SendsAFullBatchBeforeTheDelayHasPassed) {
+  options_.max_queue_delay = absl::Hours(1);
+  Start();
+  Outcome outcome;
+  ASSERT_TRUE(Submit(Work({1, 2, 3, 4}), outcome).ok());
+  EXPECT_TRUE(outcome.Wait().ok());
+}
+
+TEST_F(WindowBatcherTest, ReportsWhatWaits) {
+  model_.SetCost(absl::ZeroDuration(), absl::Seconds(1));
+  StartBusy();
+  Outcome outcome;
+  ASSERT_TRUE(Submit(Work({1, 2}), outcome).ok());
+  clock_.Advance(absl::Seconds(7));
+  const QueueSnapshot snapshot = batcher_->Snapshot();
+  EXPECT_EQ(snapshot.pending_windows, 3);
+  EXPECT_EQ(snapshot.pending_audio, absl::Milliseconds(300));
+  EXPECT_EQ(snapshot.oldest_pending, absl::Seconds(7));
+  EXPECT_EQ(snapshot.estimated_wait, absl::Seconds(3));
+  model_.Release();
+  EXPECT_TRUE(outcome.Wait().ok());
+}
+
+TEST_F(WindowBatcherTest, FinishesWhatIsQueuedAndRefusesTheRestWhileDraining) {
+  StartBusy();
+  Outcome queued, refused;
+  ASSERT_TRUE(Submit(Work({1, 2}), queued).ok());
+  std::thread drain([this] { EXPECT_TRUE(batcher_->Drain(absl::InfiniteFuture())); });
+  clock_.WaitForSleepers(1);
+  EXPECT_EQ(Submit(Work({3}), refused).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(reject_, RejectReason::kDraining);
+  model_.Release();
+  drain.join();
+  EXPECT_TRUE(queued.Wait().ok());
+}
+
+TEST_F(WindowBatcherTest, CutsOffWhatIsLeftWhenTheDrainTimesOut) {
+  StartBusy();
+  Outcome queued;
+  ASSERT_TRUE(Submit(Work({1, 2}), queued).ok());
+  EXPECT_FALSE(batcher_->Drain(clock_.Now()));
+  EXPECT_EQ(queued.Wait().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(blocker_.Wait().status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(batcher_->Snapshot().pending_windows, 0);
+  model_.Release();
+}
+
+TEST_F(WindowBatcherTest, ReportsAModelThatCantBeWarmed) {
+  model_.FailWith([](size_t) { return absl::InternalError("lost"); });
+  batcher_ = std::make_unique<WindowBatcher>(options_, std::vector<TaggingModel*>{&model_}, clock_, metrics_);
+  EXPECT_EQ(batcher_->WaitUntilWarm().status(), absl::InternalError("lost"));
+}
+
+TEST_F(WindowBatcherTest, KeepsModelsApart) {
+  FakeModel other(FakeSpec("other"), &clock_);
+  batcher_ = std::make_unique<WindowBatcher>(options_, std::vector<TaggingModel*>{&model_, &other}, clock_, metrics_);
+  ASSERT_TRUE(batcher_->WaitUntilWarm().ok());
+  model_.ForgetPasses();
+  other.ForgetPasses();
+  model_.Hold();
+  Outcome a, b, c;
+  ASSERT_TRUE(Submit(Work({1}), a).ok());
+  model_.WaitForPasses(1);
+  ScoringWork second = Work({2});
+  second.model = 1;
+  ASSERT_TRUE(Submit(second, b).ok());
+  ASSERT_TRUE(Submit(Work({3}), c).ok());
+  model_.Release();
+  for (Outcome* outcome : {&a, &b, &c}) EXPECT_TRUE(outcome->Wait().ok());
+  EXPECT_THAT(Batches(), ElementsAre(ElementsAre(1), ElementsAre(3)));
+  ASSERT_EQ(other.passes().size(), 1U);
+  EXPECT_THAT(other.passes()[0].firsts, ElementsAre(2));
+}
+
+// Many threads submit and cancel at random; every callback comes once, and nothing is left.
+TEST_F(WindowBatcherTest, CallsBackExactlyOnceUnderConcurrentSubmissionsAndCancellations) {
+  constexpr int kThreads = 4;
+  constexpr int kRequests = 200;
+  Start();
+  absl::BlockingCounter called(kThreads * kRequests);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      std::mt19937 random(static_cast<unsigned>(t));
+      for (int i = 0; i < kRequests; ++i) {
+        const float value = static_cast<float>(random() % 100) / 100;
+        RejectReason reject;
+        const auto submission = batcher_->Submit(
+            Work(std::vector<float>(1 + random() % 6, value), 50 + 25 * (random() % 3), random() % 2 == 0 ? Priority::kBulk : Priority::kInteractive),
+            [&, value](absl::StatusOr<ScoringResult> result) {
+              if (result.ok() && result->outputs.back().scores[0] != value) ++wrong;
+              if (!result.ok() && !absl::IsCancelled(result.status())) ++wrong;
+              called.DecrementCount();
+            },
+            &reject);
+        if (!submission.ok()) {
+          ++wrong;
+        } else if (random() % 3 == 0) {
+          batcher_->Cancel(*submission, WasteReason::kCancelled, absl::CancelledError(""));
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  called.Wait();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_EQ(batcher_->Snapshot().pending_windows, 0);
+  EXPECT_EQ(batcher_->Snapshot().pending_audio, absl::ZeroDuration());
+  for (const FakeModel::Pass& pass : model_.passes()) EXPECT_LE(pass.firsts.size(), 4U);
+}
+
+}  // namespace
+}  // namespace culturetag
