@@ -5,6 +5,7 @@ Commands import PyTorch when they run, so that `--help` answers at once.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -165,3 +166,9 @@ def _errors_as_messages() -> Iterator[None]:
         yield
     except (CultureTagModelError, FileExistsError) as error:
         raise click.ClickException(str(error)) from error
+
+
+if find_spec("culturetag_model.demo.cli"):
+    from culturetag_model.demo.cli import demo
+
+    main.add_command(demo)
