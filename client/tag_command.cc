@@ -16,7 +16,6 @@
 namespace culturetag::client {
 namespace {
 
-constexpr std::size_t kMaxBytesInFlight = std::size_t{256} << 20;
 // How many outcomes may wait for that of a slow file before them. Keeps memory bounded over any number of files.
 constexpr std::size_t kMaxUnprinted = 256;
 
@@ -167,7 +166,7 @@ void TagRun::AwaitRoomFor(std::size_t bytes) {
   const auto has_room = [this, bytes] {
     mutex_.AssertHeld();
     return calls_in_flight_ == 0 ||
-           (calls_in_flight_ < options_.concurrency && bytes_in_flight_ + bytes <= kMaxBytesInFlight);
+           (calls_in_flight_ < options_.concurrency && bytes_in_flight_ + bytes <= options_.max_bytes_in_flight);
   };
   mutex_.LockWhen(absl::Condition(&has_room));
   mutex_.Unlock();

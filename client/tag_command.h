@@ -2,6 +2,7 @@
 #ifndef CULTURETAG_CLIENT_TAG_COMMAND_H_
 #define CULTURETAG_CLIENT_TAG_COMMAND_H_
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -23,14 +24,16 @@ struct TagOptions {
   // Files in flight at once, >= 1. Four keep a server's decoder and device busy from one client without letting it
   // crowd out others.
   int concurrency = 4;
+  // The most audio in flight at once, in bytes. A file that is larger goes alone.
+  std::size_t max_bytes_in_flight = std::size_t{256} << 20;
   bool json = false;
 };
 
 // Returns the exit code: 0 if every file worked, else 1. A file that fails doesn't keep the others from being tagged,
 // except that nothing more is sent where no server answered at the start.
 //
-// Holds the bytes of at most `concurrency` files, and sends the next one only while those in flight come to no more
-// than 256 MiB with it, or nothing is in flight.
+// Memory is bounded whatever the number of files: it holds the files in flight, each twice (as bytes and as gRPC's
+// message, kept for retries), the next one, and at most 256 answers that wait for that of a file before them.
 int RunTag(const TagOptions& options, TaggingClient& client, const Console& console);
 
 }  // namespace culturetag::client

@@ -6,10 +6,12 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <grpcpp/grpcpp.h>
 
 #include "culturetag/v1/tagging.grpc.pb.h"
+#include "google/rpc/status.pb.h"
 
 namespace culturetag::client {
 
@@ -47,6 +49,20 @@ class FakeTaggingService final : public v1::TaggingService::Service {
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
+
+// An answer from which the test can tell whose it is: the audio comes back as the format.
+inline grpc::Status Echo(const v1::TagRequest& request, v1::TagResponse& response) {
+  response.mutable_audio()->set_format(request.audio().encoded());
+  return grpc::Status::OK;
+}
+
+// An error with google.rpc details, in the form in which a server sends them.
+inline grpc::Status StatusWithDetails(grpc::StatusCode code, const std::string& message,
+                                      const std::vector<const google::protobuf::Message*>& details) {
+  google::rpc::Status status;
+  for (const google::protobuf::Message* detail : details) status.add_details()->PackFrom(*detail);
+  return grpc::Status(code, message, status.SerializeAsString());
+}
 
 }  // namespace culturetag::client
 

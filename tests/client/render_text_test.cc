@@ -71,7 +71,14 @@ constexpr char kModels[] = R"pb(
       metrics { key: "map" value: 0.5 }
     }
   }
-  models { name: "other" version: "2" description: "Another." window { seconds: 65 } device: "cuda:0" precision: "bf16" }
+  models {
+    name: "other"
+    version: "2"
+    description: "Another."
+    window { seconds: 65 }
+    device: "cuda:0"
+    precision: "bf16"
+  }
 )pb";
 
 TEST(TagsTextTest, ShowsEachHeadWithItsTagsInColumns) {

@@ -1,8 +1,6 @@
 #include "client/tagging_client.h"
 
 #include <memory>
-#include <string>
-#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -10,17 +8,9 @@
 #include "client/fake_tagging_service.h"
 #include "client/parse_text.h"
 #include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
 
 namespace culturetag::client {
 namespace {
-
-grpc::Status WithDetails(grpc::StatusCode code, const std::string& message,
-                         const std::vector<const google::protobuf::Message*>& details) {
-  google::rpc::Status status;
-  for (const google::protobuf::Message* detail : details) status.add_details()->PackFrom(*detail);
-  return grpc::Status(code, message, status.SerializeAsString());
-}
 
 TEST(FailureFromStatusTest, KeepsCodeAndMessage) {
   const Failure failure = FailureFromStatus(grpc::Status(grpc::StatusCode::NOT_FOUND, "no head `x`"));
@@ -35,7 +25,7 @@ TEST(FailureFromStatusTest, FindsTheFirstFieldThatTheServerBlames) {
   const auto bad_request = ParseText<google::rpc::BadRequest>(
       R"pb(field_violations { field: "audio.encoded" } field_violations { field: "top_k" })pb");
   const Failure failure =
-      FailureFromStatus(WithDetails(grpc::StatusCode::INVALID_ARGUMENT, "not audio", {&bad_request}));
+      FailureFromStatus(StatusWithDetails(grpc::StatusCode::INVALID_ARGUMENT, "not audio", {&bad_request}));
   EXPECT_EQ(failure.field, "audio.encoded");
 }
 
@@ -43,7 +33,7 @@ TEST(FailureFromStatusTest, FindsTheRetryTimeAmongOtherDetails) {
   const auto other = ParseText<google::rpc::RequestInfo>(R"pb(request_id: "1")pb");
   const auto retry_info = ParseText<google::rpc::RetryInfo>("retry_delay { seconds: 2 nanos: 500000000 }");
   const Failure failure =
-      FailureFromStatus(WithDetails(grpc::StatusCode::RESOURCE_EXHAUSTED, "full", {&other, &retry_info}));
+      FailureFromStatus(StatusWithDetails(grpc::StatusCode::RESOURCE_EXHAUSTED, "full", {&other, &retry_info}));
   EXPECT_EQ(failure.retry_after, absl::Milliseconds(2500));
 }
 
@@ -53,8 +43,8 @@ TEST(FailureFromStatusTest, PassesOverDetailsThatAreNoStatus) {
   EXPECT_EQ(failure.message, "lost");
 }
 
-// Were a call the last owner of its channel, it would destroy it on a thread that the channel has to join, and gRPC would
-// abort now and then.
+// Were a call the last owner of its channel, it would destroy it on a thread that the channel has to join, and gRPC
+// would abort now and then.
 TEST(TaggingClientTest, HasLetGoOfTheChannelWhenItReportsTheOutcome) {
   FakeTaggingService service([](auto&, const auto&, auto&) { return grpc::Status::OK; });
   const std::shared_ptr<grpc::Channel> channel = CreateChannel(service.address());

@@ -1,16 +1,11 @@
-// The whole client, from its command line to its output, against a fake service.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include "client/tag_command.h"
 
 #include <algorithm>
 #include <atomic>
 #include <fstream>
 #include <sstream>
 #include <string>
-#include <utility>
+#include <thread>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -21,47 +16,18 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
-#include "client/cli.h"
+#include "client/deaf_port.h"
 #include "client/fake_tagging_service.h"
 #include "client/parse_text.h"
+#include "client/run_culturetag.h"
 #include "client/temporary_folder.h"
 #include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
 
 namespace culturetag::client {
 namespace {
 
-using ::testing::EndsWith;
-using ::testing::HasSubstr;
+using ::testing::ElementsAre;
 using ::testing::StartsWith;
-
-struct Finished {
-  int exit_code;
-  std::string out;
-  std::string err;
-};
-
-Finished RunCulturetag(std::vector<std::string> arguments, const std::string& standard_input = "") {
-  std::vector<const char*> argv = {"culturetag"};
-  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
-  std::istringstream in(standard_input);
-  std::ostringstream out;
-  std::ostringstream err;
-  const int exit_code = RunCli(static_cast<int>(argv.size()), argv.data(), {in, out, err, {}});
-  return {exit_code, out.str(), err.str()};
-}
-
-// An answer from which the test can tell whose it is: the audio comes back as the format.
-grpc::Status Echo(const v1::TagRequest& request, v1::TagResponse& response) {
-  response.mutable_audio()->set_format(request.audio().encoded());
-  return grpc::Status::OK;
-}
-
-grpc::Status WithDetail(grpc::StatusCode code, const std::string& message, const google::protobuf::Message& detail) {
-  google::rpc::Status details;
-  details.add_details()->PackFrom(detail);
-  return grpc::Status(code, message, details.SerializeAsString());
-}
 
 // The formats in a JSON answer, in order: with Echo, what the files held.
 std::vector<std::string> FormatsIn(const std::string& json) {
@@ -69,28 +35,6 @@ std::vector<std::string> FormatsIn(const std::string& json) {
   for (const nlohmann::json& file : nlohmann::json::parse(json)) formats.push_back(file["audio"]["format"]);
   return formats;
 }
-
-// A port of this machine that is taken, so that no other program listens on it, and refuses to connect.
-class DeafPort {
- public:
-  DeafPort() : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
-    address_.sin_family = AF_INET;
-    address_.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address_);
-    auto* const address = reinterpret_cast<sockaddr*>(&address_);
-    EXPECT_EQ(bind(socket_, address, size), 0);
-    EXPECT_EQ(getsockname(socket_, address, &size), 0);
-  }
-  ~DeafPort() { close(socket_); }
-  DeafPort(const DeafPort&) = delete;
-  DeafPort& operator=(const DeafPort&) = delete;
-
-  std::string address() const { return absl::StrCat("127.0.0.1:", ntohs(address_.sin_port)); }
-
- private:
-  const int socket_;
-  sockaddr_in address_{};
-};
 
 class TagCommandTest : public testing::Test {
  protected:
@@ -148,7 +92,7 @@ TEST_F(TagCommandTest, PrintsInTheOrderGivenWhateverTheOrderOfTheAnswers) {
   const Finished finished =
       RunCulturetag({"tag", "--json", "--concurrency", "2", "--server", service.address(), folder_.Write("1", "first"),
                      folder_.Write("2", "second"), folder_.Write("3", "third")});
-  EXPECT_THAT(FormatsIn(finished.out), testing::ElementsAre("first", "second", "third"));
+  EXPECT_THAT(FormatsIn(finished.out), ElementsAre("first", "second", "third"));
   EXPECT_EQ(finished.exit_code, 0);
 }
 
@@ -183,12 +127,35 @@ TEST_F(TagCommandTest, KeepsAsManyFilesInFlightAsAllowedAndNoMore) {
   EXPECT_EQ(load.most_running, 2);
 }
 
+TEST_F(TagCommandTest, HoldsAFileBackThatIsTooMuchBesideThoseInFlight) {
+  absl::Notification second_arrived;
+  bool overlapped = true;
+  FakeTaggingService service([&](auto&, const auto& request, auto& response) {
+    if (request.audio().encoded() == "second") second_arrived.Notify();
+    if (request.audio().encoded() == "first") {
+      for (int i = 0; i < 5000; ++i) std::this_thread::yield();  // every chance to come too early
+      overlapped = second_arrived.HasBeenNotified();
+    }
+    return Echo(request, response);
+  });
+  TaggingClient client({}, CreateChannel(service.address()));
+  TagOptions options;
+  options.files = {folder_.Write("1", "first"), folder_.Write("2", "second")};
+  options.max_bytes_in_flight = 10;
+  options.json = true;
+  std::istringstream in;
+  std::ostringstream out;
+  EXPECT_EQ(RunTag(options, client, {in, out, out, {}}), 0);
+  EXPECT_THAT(FormatsIn(out.str()), ElementsAre("first", "second"));
+  EXPECT_FALSE(overlapped);
+}
+
 TEST_F(TagCommandTest, GoesOnAfterAFileThatFailsAndExitsWithOne) {
   const auto bad_request =
       ParseText<google::rpc::BadRequest>(R"pb(field_violations { field: "audio.encoded" description: "?" })pb");
   FakeTaggingService service([&](auto&, const auto& request, auto& response) {
     if (request.audio().encoded() != "noise") return Echo(request, response);
-    return WithDetail(grpc::StatusCode::INVALID_ARGUMENT, "no format is recognised", bad_request);
+    return StatusWithDetails(grpc::StatusCode::INVALID_ARGUMENT, "no format is recognised", {&bad_request});
   });
   const std::string bad = folder_.Write("bad", "noise");
   const std::string missing = folder_.path() + "/missing";
@@ -243,7 +210,7 @@ TEST_F(TagCommandTest, GivesUpAfterFourAttemptsAndSaysWhenToComeBack) {
   FakeTaggingService service([&](auto& context, const auto&, auto&) {
     ++attempts;
     context.AddTrailingMetadata("grpc-retry-pushback-ms", "0");
-    return WithDetail(grpc::StatusCode::RESOURCE_EXHAUSTED, "the queue is full", retry_info);
+    return StatusWithDetails(grpc::StatusCode::RESOURCE_EXHAUSTED, "the queue is full", {&retry_info});
   });
   const Finished finished = RunCulturetag({"tag", "--server", service.address(), "-"}, "s");
   EXPECT_EQ(finished.err,
@@ -329,81 +296,6 @@ TEST_F(TagCommandTest, FailsWhereItsOutputCannotBeWritten) {
   EXPECT_EQ(RunCli(static_cast<int>(argv.size()), argv.data(), {in, full, err, {}}), 1);
   EXPECT_EQ(err.str(), "culturetag: the output can't be written\n");
 }
-
-TEST(ModelsCommandTest, PrintsTheModelsOfTheServer) {
-  FakeTaggingService service({}, ParseText<v1::ListModelsResponse>(R"pb(
-    models { name: "demo" version: "1" heads { name: "fma" labels { name: "Folk" category: "genre" } } })pb"));
-  const Finished plain = RunCulturetag({"models", "--server", service.address()});
-  EXPECT_EQ(plain.exit_code, 0);
-  EXPECT_THAT(plain.out, StartsWith("demo 1 (default)\n"));
-  EXPECT_THAT(plain.out, EndsWith("\n  fma               1          0\n"));
-  EXPECT_THAT(RunCulturetag({"models", "--labels", "--server", service.address()}).out,
-              EndsWith("\n  fma\n    genre: Folk\n"));
-  EXPECT_THAT(RunCulturetag({"models", "--json", "--server", service.address()}).out,
-              StartsWith(R"([{"name":"demo","version":"1",)"));
-}
-
-TEST(ModelsCommandTest, TakesAnswersAboveTheFourMegabytesOfGrpcsDefault) {
-  v1::ListModelsResponse models;
-  models.add_models()->set_description(std::string(5 << 20, 'd'));
-  FakeTaggingService service({}, models);
-  const Finished finished = RunCulturetag({"models", "--json", "--server", service.address()});
-  EXPECT_EQ(finished.err, "");
-  EXPECT_EQ(finished.exit_code, 0);
-}
-
-TEST(ModelsCommandTest, SaysThatNoServerAnswers) {
-  const DeafPort port;
-  const Finished finished = RunCulturetag({"models", "--server", port.address()});
-  EXPECT_EQ(finished.exit_code, 1);
-  EXPECT_EQ(finished.out, "");
-  EXPECT_THAT(finished.err, StartsWith(absl::StrCat("culturetag: models: UNAVAILABLE: no server answers at ",
-                                                    port.address(), "; is culturetag-server running there? (")));
-}
-
-TEST(CommandLineTest, FindsTheServerInTheEnvironment) {
-  FakeTaggingService service({});
-  setenv("CULTURETAG_SERVER", service.address().c_str(), 1);
-  const Finished finished = RunCulturetag({"models"});
-  unsetenv("CULTURETAG_SERVER");
-  EXPECT_EQ(finished.out, "The server has no models.\n");
-}
-
-TEST(CommandLineTest, ExitsWithTwoAndNamesWhatIsWrong) {
-  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
-      {{}, "A subcommand is required"},
-      {{"tag"}, "FILE is required"},
-      {{"models", "--nope"}, "--nope"},
-      {{"tag", "a", "--top-k", "-1"}, "--top-k: Value -1 not in range 0 to"},
-      {{"tag", "a", "--min-score", "1.5"}, "--min-score: Value 1.5 not in range 0"},
-      {{"tag", "a", "--concurrency", "0"}, "--concurrency: Value 0 not in range 1 to 256"},
-      {{"tag", "a", "--priority", "high"}, "--priority: high not in {interactive,bulk}"},
-      {{"tag", "a", "--timeout", "60"}, "--timeout: `60` is no duration; write 500ms, 60s or 2m"},
-      {{"tag", "a", "--timeout", "0s"}, "--timeout: `0s` is no duration"},
-      {{"tag", "a", "--server", "localhost"}, "--server: `localhost` has no port; write HOST:PORT"},
-      {{"tag", "a", "--token-file", "/no/such"}, "--token-file: File does not exist: /no/such"},
-  };
-  for (const auto& [arguments, complaint] : cases) {
-    const Finished finished = RunCulturetag(arguments);
-    EXPECT_EQ(finished.exit_code, 2) << complaint;
-    EXPECT_THAT(finished.err, HasSubstr(complaint));
-    EXPECT_EQ(finished.out, "") << complaint;
-  }
-}
-
-TEST(CommandLineTest, PrintsHelpWithExamplesAndShapesForEveryCommand) {
-  EXPECT_THAT(RunCulturetag({"--help"}).out, HasSubstr("tag "));
-  const Finished tag = RunCulturetag({"tag", "--help"});
-  EXPECT_EQ(tag.exit_code, 0);
-  EXPECT_THAT(tag.out, HasSubstr("\n  culturetag tag melody.flac\n"));
-  EXPECT_THAT(tag.out, HasSubstr(R"({"file", "error": {"code", "message", "field", "retry_after_seconds"}})"));
-  const Finished models = RunCulturetag({"models", "--help"});
-  EXPECT_EQ(models.exit_code, 0);
-  EXPECT_THAT(models.out, HasSubstr("\n  culturetag models\n"));
-  EXPECT_THAT(models.out, HasSubstr(R"("untrained_reason")"));
-}
-
-TEST(CommandLineTest, PrintsItsVersion) { EXPECT_THAT(RunCulturetag({"--version"}).out, StartsWith("culturetag ")); }
 
 }  // namespace
 }  // namespace culturetag::client

@@ -1,0 +1,66 @@
+#include "client/cli.h"
+
+#include <stdlib.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "client/fake_tagging_service.h"
+#include "client/run_culturetag.h"
+
+namespace culturetag::client {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+TEST(CommandLineTest, FindsTheServerInTheEnvironment) {
+  FakeTaggingService service({});
+  setenv("CULTURETAG_SERVER", service.address().c_str(), 1);
+  const Finished finished = RunCulturetag({"models"});
+  unsetenv("CULTURETAG_SERVER");
+  EXPECT_EQ(finished.out, "The server has no models.\n");
+}
+
+TEST(CommandLineTest, ExitsWithTwoAndNamesWhatIsWrong) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{}, "A subcommand is required"},
+      {{"tag"}, "FILE is required"},
+      {{"models", "--nope"}, "--nope"},
+      {{"tag", "a", "--top-k", "-1"}, "--top-k: Value -1 not in range 0 to"},
+      {{"tag", "a", "--min-score", "1.5"}, "--min-score: Value 1.5 not in range 0"},
+      {{"tag", "a", "--concurrency", "0"}, "--concurrency: Value 0 not in range 1 to 256"},
+      {{"tag", "a", "--priority", "high"}, "--priority: high not in {interactive,bulk}"},
+      {{"tag", "a", "--timeout", "60"}, "--timeout: `60` is no duration; write 500ms, 60s or 2m"},
+      {{"tag", "a", "--timeout", "0s"}, "--timeout: `0s` is no duration"},
+      {{"tag", "a", "--server", "localhost"}, "--server: `localhost` has no port; write HOST:PORT"},
+      {{"tag", "a", "--token-file", "/no/such"}, "--token-file: File does not exist: /no/such"},
+  };
+  for (const auto& [arguments, complaint] : cases) {
+    const Finished finished = RunCulturetag(arguments);
+    EXPECT_EQ(finished.exit_code, 2) << complaint;
+    EXPECT_THAT(finished.err, HasSubstr(complaint));
+    EXPECT_EQ(finished.out, "") << complaint;
+  }
+}
+
+TEST(CommandLineTest, PrintsHelpWithExamplesAndShapesForEveryCommand) {
+  EXPECT_THAT(RunCulturetag({"--help"}).out, HasSubstr("tag "));
+  const Finished tag = RunCulturetag({"tag", "--help"});
+  EXPECT_EQ(tag.exit_code, 0);
+  EXPECT_THAT(tag.out, HasSubstr("\n  culturetag tag melody.flac\n"));
+  EXPECT_THAT(tag.out, HasSubstr(R"({"file", "error": {"code", "message", "field", "retry_after_seconds"}})"));
+  const Finished models = RunCulturetag({"models", "--help"});
+  EXPECT_EQ(models.exit_code, 0);
+  EXPECT_THAT(models.out, HasSubstr("\n  culturetag models\n"));
+  EXPECT_THAT(models.out, HasSubstr(R"("untrained_reason")"));
+}
+
+TEST(CommandLineTest, PrintsItsVersion) { EXPECT_THAT(RunCulturetag({"--version"}).out, StartsWith("culturetag ")); }
+
+}  // namespace
+}  // namespace culturetag::client
