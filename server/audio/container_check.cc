@@ -19,6 +19,7 @@ struct ChunkLayout {
   size_t alignment = 2;         // of a chunk's length
   size_t outer_size_offset = 4;  // 0: the format has no size of the whole
   absl::string_view data_id = "data";
+  bool samples_come_last = false;  // then libsndfile takes whatever follows them for samples, too
 };
 
 // The layout of the container that `bytes` open; the name is empty if they open none of these.
@@ -40,6 +41,7 @@ ChunkLayout LayoutOf(absl::string_view bytes) {
     layout.name = aiff ? "AIFF" : "SVX";
     layout.big_endian = true;
     layout.data_id = aiff ? "SSND" : "BODY";
+    layout.samples_come_last = !aiff;
   } else if (magic == "riff") {
     layout.name = "W64";
     layout.first_chunk = 40;
@@ -48,6 +50,7 @@ ChunkLayout LayoutOf(absl::string_view bytes) {
     layout.size_counts_header = true;
     layout.alignment = 8;
     layout.outer_size_offset = 16;
+    layout.samples_come_last = true;
   } else if (magic == "caff") {
     layout.name = "CAF";
     layout.first_chunk = 8;
@@ -64,6 +67,11 @@ std::string IntegerBytes(uint64_t value, size_t width, bool big_endian) {
   for (size_t i = 0; i < width; ++i) bytes += static_cast<char>(value >> (8 * i));
   if (big_endian) std::reverse(bytes.begin(), bytes.end());
   return bytes;
+}
+
+// The first `size` bytes, as they are.
+ContainerView Front(absl::string_view bytes, size_t size) {
+  return {std::min(size, bytes.size()), static_cast<int64_t>(std::min(size, bytes.size())), {}};
 }
 
 // Whether `size` is what streaming writers put where they don't know: all ones, the largest signed value (ffmpeg's W64), or
@@ -86,7 +94,7 @@ class ChunkReader {
   ChunkReader(absl::string_view bytes, const ChunkLayout& layout) : bytes_(bytes), layout_(layout) {}
 
   absl::StatusOr<ContainerView> Check() {
-    ContainerView view{bytes_.size(), static_cast<int64_t>(bytes_.size()), {}};
+    ContainerView view = Front(bytes_, bytes_.size());
     const size_t header = layout_.id_width + layout_.size_width;
     for (size_t chunk = layout_.first_chunk; chunk <= bytes_.size() && bytes_.size() - chunk >= header;) {
       const DataSize size = SizeField(chunk);
@@ -124,7 +132,7 @@ class ChunkReader {
       return view;
     }
     if (size.value > present) return TruncatedError(layout_.name, present, size.value, "bytes of samples");
-    return view;
+    return layout_.samples_come_last ? Front(bytes_, body + size.value) : view;
   }
 
   // Whether the size of the whole says that nothing follows `body`: then a size of 0 is a placeholder, too, and no empty
@@ -171,13 +179,13 @@ absl::StatusOr<ContainerView> CheckContainer(absl::string_view bytes) {
   if (IsAu(bytes)) return CheckAu(bytes);
   if (absl::StartsWith(bytes, "OggS")) return CheckOgg(bytes);
   if (MayBeMpeg(bytes)) return CheckMpeg(bytes);
-  return ContainerView{bytes.size(), static_cast<int64_t>(bytes.size()), {}};
+  return Front(bytes, bytes.size());
 }
 
 absl::StatusOr<ContainerView> CheckChunks(absl::string_view bytes) { return ChunkReader(bytes, LayoutOf(bytes)).Check(); }
 
 absl::StatusOr<ContainerView> CheckAu(absl::string_view bytes) {
-  ContainerView view{bytes.size(), static_cast<int64_t>(bytes.size()), {}};
+  ContainerView view = Front(bytes, bytes.size());
   if (bytes.size() < 12) return view;
   const bool big_endian = bytes[0] == '.';
   const uint64_t body = ReadInteger(bytes, 4, 4, big_endian);
@@ -188,7 +196,7 @@ absl::StatusOr<ContainerView> CheckAu(absl::string_view bytes) {
     return view;
   }
   if (promised > present) return TruncatedError("AU", present, promised, "bytes of samples");
-  return view;
+  return Front(bytes, body + promised);
 }
 
 }  // namespace culturetag

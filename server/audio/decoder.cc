@@ -49,7 +49,8 @@ constexpr FormatName kEncodings[] = {
 
 template <size_t N>
 const char* NameOf(const FormatName (&names)[N], int code) {
-  const auto* found = std::find_if(std::begin(names), std::end(names), [code](const FormatName& n) { return n.code == code; });
+  const auto has_code = [code](const FormatName& name) { return name.code == code; };
+  const auto* const found = std::find_if(std::begin(names), std::end(names), has_code);
   return found == std::end(names) ? nullptr : found->name;
 }
 
@@ -147,8 +148,8 @@ class SndfileDecoder final : public Decoder {
     }
     CULTURETAG_ASSIGN_OR_RETURN(info_.format, NameOfFormat(found.format));
     if (found.samplerate < kMinSampleRateHz || found.samplerate > kMaxSampleRateHz) {
-      return absl::InvalidArgumentError(absl::StrFormat("the file's sample rate is %d Hz; it may be %d to %d", found.samplerate,
-                                                        kMinSampleRateHz, kMaxSampleRateHz));
+      return absl::InvalidArgumentError(absl::StrFormat("the file's sample rate is %d Hz; it may be %d to %d",
+                                                        found.samplerate, kMinSampleRateHz, kMaxSampleRateHz));
     }
     if (found.channels < 1 || found.channels > kMaxChannelCount) {
       return absl::InvalidArgumentError(
@@ -172,8 +173,9 @@ class SndfileDecoder final : public Decoder {
     if (wanted <= 0) return 0;
     const sf_count_t got = sf_readf_float(file_, block_.data(), wanted);
     if (sf_error(file_) != SF_ERR_NO_ERROR) {
-      return absl::InvalidArgumentError(
-          absl::StrFormat("the %s file is damaged after frame %d: %s", info_.format, frames_read_, sf_strerror(file_)));
+      const std::string promise = promised_frames_ == SF_COUNT_MAX ? "" : absl::StrCat(" of ", promised_frames_);
+      return absl::InvalidArgumentError(absl::StrFormat("the %s file is damaged or cut after frame %d%s: %s", info_.format,
+                                                        frames_read_, promise, sf_strerror(file_)));
     }
     if (got < wanted && promised_frames_ != SF_COUNT_MAX) {
       return TruncatedError(info_.format, static_cast<uint64_t>(frames_read_ + got), static_cast<uint64_t>(promised_frames_),

@@ -98,15 +98,26 @@ size_t SkipTags(absl::string_view bytes, size_t position) {
   return position;
 }
 
+bool IsSync(absl::string_view rest) { return rest.size() >= 2 && ReadInteger(rest, 0, 2, true) >> 5 == 0x7ff; }
+
+// The frame at the front of `rest` if it is of the same stream as `other` and tells its length.
+absl::optional<Frame> ParseFrameLike(const Frame& other, absl::string_view rest) {
+  const absl::optional<Frame> frame = ParseFrame(rest);
+  const bool alike = frame.has_value() && frame->length != 0 && (frame->header & kStreamMask) == (other.header & kStreamMask);
+  return alike ? frame : absl::nullopt;
+}
+
+// Whether `frame`, which stands at the front of `rest`, is followed by another of its stream.
+bool HasFrameAfter(const Frame& frame, absl::string_view rest) {
+  return frame.length < rest.size() && ParseFrameLike(frame, rest.substr(frame.length)).has_value();
+}
+
 // Whether two successive frames of the stream of `first` stand anywhere in `rest`: junk at the end of a file doesn't look
 // like that, frames behind a damaged place do.
 bool FramesGoOn(const Frame& first, absl::string_view rest) {
-  const auto belongs = [&first](const absl::optional<Frame>& frame) {
-    return frame.has_value() && frame->length != 0 && (frame->header & kStreamMask) == (first.header & kStreamMask);
-  };
   for (size_t i = rest.find('\xff'); i != absl::string_view::npos; i = rest.find('\xff', i + 1)) {
-    const absl::optional<Frame> frame = ParseFrame(rest.substr(i));
-    if (belongs(frame) && frame->length < rest.size() - i && belongs(ParseFrame(rest.substr(i + frame->length)))) return true;
+    const absl::optional<Frame> frame = ParseFrameLike(first, rest.substr(i));
+    if (frame.has_value() && HasFrameAfter(*frame, rest.substr(i))) return true;
   }
   return false;
 }
@@ -117,13 +128,20 @@ absl::StatusOr<ContainerView> CheckMpeg(absl::string_view bytes) {
   ContainerView view{bytes.size(), static_cast<int64_t>(bytes.size()), {}};
   size_t position = SkipTags(bytes, 0);
   const absl::optional<Frame> first = ParseFrame(bytes.substr(position));
-  if (!first.has_value() || first->length == 0) return view;
+  if (!first.has_value() && !IsSync(bytes.substr(position))) return view;  // Another format behind a tag.
+  if (first.has_value() && first->length == 0) return view;                // Free format: mpg123 finds the length.
+
+  // Garbage that happens to look like a frame ends here, and doesn't reach mpg123, which complains on standard error.
+  if (!first.has_value() || !HasFrameAfter(*first, bytes.substr(position))) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("the bytes at %d look like MPEG audio, but are no two frames in a row", position));
+  }
 
   const absl::optional<uint64_t> promised = PromisedFrames(*first, bytes.substr(position));
   uint64_t frame_count = 0;
   while (true) {
-    const absl::optional<Frame> frame = ParseFrame(bytes.substr(position));
-    if (!frame.has_value() || (frame->header & kStreamMask) != (first->header & kStreamMask) || frame->length == 0) {
+    const absl::optional<Frame> frame = ParseFrameLike(*first, bytes.substr(position));
+    if (!frame.has_value()) {
       const size_t next = SkipTags(bytes, position);
       if (next == position || next == bytes.size()) break;
       position = next;
@@ -135,9 +153,8 @@ absl::StatusOr<ContainerView> CheckMpeg(absl::string_view bytes) {
     view.size = position;
     ++frame_count;
   }
-  const uint64_t content_frames = frame_count - (promised.has_value() && frame_count > 0 ? 1 : 0);
-  if (promised.has_value() && content_frames < *promised) {
-    return TruncatedError("MPEG", content_frames, *promised, "frames");
+  if (promised.has_value() && frame_count - 1 < *promised) {  // The frame with the count holds no audio.
+    return TruncatedError("MPEG", frame_count - 1, *promised, "frames");
   }
   if (FramesGoOn(*first, bytes.substr(view.size))) {
     return absl::InvalidArgumentError(

@@ -30,7 +30,8 @@ absl::StatusOr<ContainerView> CheckOgg(absl::string_view bytes) {
   bool had_content = false;         // whether a page other than a stream's first was seen
   size_t position = 0;
   while (const size_t length = PageLength(bytes.substr(position))) {
-    if (length > bytes.size() - position) return TruncatedError("Ogg", bytes.size() - position, length, "bytes of its last page");
+    const size_t present = bytes.size() - position;
+    if (length > present) return TruncatedError("Ogg", present, length, "bytes of its last page");
     const int flags = static_cast<unsigned char>(bytes[position + 5]);
     const uint64_t serial = ReadInteger(bytes, position + 14, 4, false);
     if (flags & kFirstPage) {

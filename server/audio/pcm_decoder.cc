@@ -24,7 +24,8 @@ float ReadSample(PcmEncoding encoding, const char* bytes) {
 class PcmDecoder final : public Decoder {
  public:
   PcmDecoder(const PcmFormat& format, absl::string_view samples)
-      : info_{format.sample_rate_hz, format.channel_count, format.encoding == PcmEncoding::kS16Le ? "PCM/S16LE" : "PCM/F32LE"},
+      : info_{format.sample_rate_hz, format.channel_count,
+              format.encoding == PcmEncoding::kS16Le ? "PCM/S16LE" : "PCM/F32LE"},
         encoding_(format.encoding),
         rest_(samples) {}
 
@@ -58,8 +59,8 @@ class PcmDecoder final : public Decoder {
 
 absl::StatusOr<std::unique_ptr<Decoder>> OpenPcm(const PcmFormat& format, absl::string_view samples) {
   if (format.sample_rate_hz < kMinSampleRateHz || format.sample_rate_hz > kMaxSampleRateHz) {
-    return InvalidField("sample_rate_hz", absl::StrFormat("the sample rate is %d Hz; it may be %d to %d", format.sample_rate_hz,
-                                                          kMinSampleRateHz, kMaxSampleRateHz));
+    return InvalidField("sample_rate_hz", absl::StrFormat("the sample rate is %d Hz; it may be %d to %d",
+                                                          format.sample_rate_hz, kMinSampleRateHz, kMaxSampleRateHz));
   }
   if (format.channel_count < 1 || format.channel_count > kMaxChannelCount) {
     return InvalidField("channel_count", absl::StrFormat("there are %d channels; there may be 1 to %d", format.channel_count,

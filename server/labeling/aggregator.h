@@ -39,8 +39,8 @@ struct TagSelection {
   float min_score = 0;     // tags with a lower score are left out
 };
 
-// Resolves the names of heads (none: all, in the model's order) to indices. NOT_FOUND for a name that the model lacks, listing those that
-// exist; InvalidField("heads") for a name given twice.
+// Resolves the names of heads (none: all, in the model's order) to indices. NOT_FOUND for a name that the model lacks,
+// listing those that exist; InvalidField("heads") for a name given twice.
 absl::StatusOr<std::vector<int>> ResolveHeads(const ModelSpec& model, absl::Span<const std::string> names);
 
 struct ScoredLabel {
