@@ -137,7 +137,7 @@ class Backbone(nn.Module):
 
 
 def build_backbone(config: HubertConfig, seed: int) -> Backbone:
-    """A backbone with random weights that depend on `config` and `seed` alone; the global generator is left as it was."""
+    """A backbone whose random weights depend on `config` and `seed` alone. The global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Backbone(config)

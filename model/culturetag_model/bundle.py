@@ -65,10 +65,10 @@ def write_bundle(
 
     Args:
         folder: The bundle's folder; its parent is made if need be.
-        manifest: What the caller says of the model, from `new_manifest`. Left as it is: the fields that the files decide
-            are filled in on a copy.
-        backbone: The module, which is exported, or a `backbone.ts` that was exported before, which is copied; for a file
-            the caller also sets the manifest's `layer_count` and `hidden_size`.
+        manifest: What the caller says of the model, from `new_manifest`. Left as it is: the fields that the files
+            decide are filled in on a copy.
+        backbone: The module, which is exported, or a `backbone.ts` that was exported before, which is copied; for a
+            file the caller also sets the manifest's `layer_count` and `hidden_size`.
         heads: By name, one for each of `manifest.heads`: the module or its exported file, likewise.
         license_text: The content of the file `LICENSE`.
         force: Whether a bundle that stands at `folder` is replaced.

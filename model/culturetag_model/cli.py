@@ -32,7 +32,9 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--backbone", metavar="FOLDER_OR_ID", help="A checkpoint of the MERT layout: a local snapshot or a hub id.")
+@click.option(
+    "--backbone", metavar="FOLDER_OR_ID", help="A checkpoint of the MERT layout: a local snapshot or a hub id."
+)
 @click.option("--license", metavar="SPDX", help="The licence of the checkpoint's weights, for example CC-BY-NC-4.0.")
 @click.option("--random-init", is_flag=True, help="Random weights instead of a checkpoint, for load tests.")
 @click.option("--layers", default=12, show_default=True, help="With --random-init: transformer layers.")
@@ -151,7 +153,9 @@ def verify(folder: Path) -> None:
         from culturetag_model.bundle import read_bundle
 
         manifest = read_bundle(folder).manifest
-    click.echo(f"{manifest.name} {manifest.version}: {manifest.layer_count} x {manifest.hidden_size}, {manifest.license}")
+    click.echo(
+        f"{manifest.name} {manifest.version}: {manifest.layer_count} x {manifest.hidden_size}, {manifest.license}"
+    )
     for head in manifest.heads:
         untrained = sum(bool(label.untrained_reason) for label in head.labels)
         click.echo(f"  {head.name}: {len(head.labels)} labels, {untrained} of them untrained ({head.dataset})")

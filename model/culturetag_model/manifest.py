@@ -62,7 +62,7 @@ def samples(duration: Duration, sample_rate_hz: int) -> int:
 
 
 def write_manifest(manifest: BundleManifest, folder: Path) -> None:
-    """Writes `manifest.json` in the schema's order of fields, the digests by path, so that equal manifests are equal files."""
+    """Writes `manifest.json`: fields in the schema's order and digests by path, so equal manifests are equal files."""
     content = json_format.MessageToDict(manifest, always_print_fields_with_no_presence=True)
     content["sha256"] = dict(sorted(content["sha256"].items()))
     text = json.dumps(content, indent=2, ensure_ascii=False)

@@ -1,7 +1,7 @@
 """What the commands `export` and `bundle create` do, without the command line.
 
-An exported backbone is kept as a bundle without heads, so that one schema carries its licence, its preprocessing and its
-shape to `bundle create`.
+An exported backbone is kept as a bundle without heads, so that one schema carries its licence, its preprocessing and
+its shape to `bundle create`.
 """
 
 import re
@@ -58,9 +58,7 @@ def checkpoint_source(folder_or_id: str, license: str, name: str | None, version
     return BackboneSource(snapshot.backbone, manifest, license_text, snapshot.ignored)
 
 
-def random_source(
-    layers: int, hidden: int, channels: int, seed: int, name: str | None, version: str
-) -> BackboneSource:
+def random_source(layers: int, hidden: int, channels: int, seed: int, name: str | None, version: str) -> BackboneSource:
     """A backbone of the MERT architecture with random weights, named as that in its manifest."""
     if min(layers, channels) < 1 or hidden < 1 or hidden % _HEAD_WIDTH:
         raise CultureTagModelError(f"layers and channels must be positive, and hidden a multiple of {_HEAD_WIDTH}")

@@ -1,7 +1,7 @@
 """The whole chain from an audio file to scores in plain Python: what the server is tested against.
 
-Written for clarity, one step a function and one window at a time, so that nothing of the server's batching, streaming or
-threading can hide in it. Scores of the server agree with these within 1e-3.
+Written for clarity, one step a function and one window at a time, so that nothing of the server's batching, streaming
+or threading can hide in it. Scores of the server agree with these within 1e-3.
 """
 
 from collections.abc import Callable, Mapping

@@ -51,7 +51,7 @@ class Snapshot:
 
 
 def resolve(folder_or_id: str) -> Path:
-    """The local folder of a snapshot: `folder_or_id` itself, or a hub id such as `ntua-slp/CultureMERT-95M`, downloaded.
+    """The local folder of a snapshot: `folder_or_id` itself, or what the hub has under an id, downloaded.
 
     Raises:
         SnapshotError: It is neither a folder nor a hub id that can be fetched.

@@ -133,8 +133,7 @@ def test_bundles_a_described_head_and_verifies_it(tmp_path, exported):
     assert (created.exit_code, created.stdout) == (0, f"wrote {output}\n")
     assert (verified.exit_code, verified.stdout) == (
         0,
-        "mine 2.0: 3 x 64, CC0-1.0\n"
-        "  fma: 20 labels, 0 of them untrained (FMA-medium (top-20 hierarchical genres))\n",
+        "mine 2.0: 3 x 64, CC0-1.0\n  fma: 20 labels, 0 of them untrained (FMA-medium (top-20 hierarchical genres))\n",
     )
 
 

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from culturetag_model.backbone import UnsupportedLayoutError, build_backbone
 from culturetag_model.snapshot import SnapshotError, load_snapshot, resolve
 
-NEW_NAMES = {
+OLD_NAMES = {
     "encoder.pos_conv_embed.conv.parametrizations.weight.original0": "encoder.pos_conv_embed.conv.weight_g",
     "encoder.pos_conv_embed.conv.parametrizations.weight.original1": "encoder.pos_conv_embed.conv.weight_v",
 }
@@ -16,7 +16,10 @@ NEW_NAMES = {
 
 def write_configs(folder, **config_changes):
     """Writes what the hub's MERT folders hold beside the weights."""
-    config = tiny_config().to_dict() | {"model_type": "mert_model", "auto_map": {"AutoModel": "modeling_MERT.MERTModel"}}
+    config = tiny_config().to_dict() | {
+        "model_type": "mert_model",
+        "auto_map": {"AutoModel": "modeling_MERT.MERTModel"},
+    }
     # What MERT's own configuration class adds, as the published files have it.
     config |= {"feature_extractor_cqt": False, "deepnorm": False, "attention_relax": -1.0, "sample_rate": 24000}
     config |= {"mask_time_prob": 0.8, "layerdrop": 0.05, "apply_spec_augment": True}
@@ -53,7 +56,7 @@ def test_loads_safetensors_with_parametrised_names(tmp_path, original, tensors):
 
 def test_loads_a_pickle_with_weight_norms_old_names(tmp_path, original, tensors):
     write_configs(tmp_path)
-    torch.save({NEW_NAMES.get(name, name): tensor for name, tensor in tensors.items()}, tmp_path / "pytorch_model.bin")
+    torch.save({OLD_NAMES.get(name, name): tensor for name, tensor in tensors.items()}, tmp_path / "pytorch_model.bin")
 
     snapshot = load_snapshot(tmp_path)
 
