@@ -21,9 +21,9 @@ struct WarmupReport {
   absl::Duration duration;             // of the warm-up
 };
 
-// Runs `model` on noise. With `max_batch_windows` 0 it doubles the batch as long as that makes a window at least a
-// twentieth cheaper, up to kLargestBatch or until the device's memory is full; otherwise it takes `max_batch_windows`.
-// Then it runs every smaller batch once. CANCELLED as soon as `stop` is set; any other error is the model's.
+// Runs `model` on noise. With `max_batch_windows` 0 it doubles the batch, up to kLargestBatch or until the device's memory
+// is full, as long as that pays: it must make each window at least a twentieth cheaper, or, where a pass takes no more than
+// 250 ms, at most a twentieth dearer. Otherwise it takes `max_batch_windows`. Then it runs every smaller batch once. CANCELLED as soon as `stop` is set; any other error is the model's.
 absl::StatusOr<WarmupReport> WarmUp(TaggingModel& model, int max_batch_windows, Clock& clock, const std::atomic<bool>& stop);
 
 // A batch this large keeps any present device busy; a larger one only adds to the latency of what waits behind it.

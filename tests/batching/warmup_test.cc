@@ -17,21 +17,28 @@ class WarmupTest : public testing::Test {
   std::atomic<bool> stop_{false};
 };
 
-TEST_F(WarmupTest, FindsThatBatchesDontPayWhereEveryWindowCostsTheSame) {
-  model_.SetCost(absl::ZeroDuration(), absl::Milliseconds(10));
+TEST_F(WarmupTest, FindsThatLongPassesDontPayWhereEveryWindowCostsTheSame) {
+  model_.SetCost(absl::ZeroDuration(), absl::Seconds(1));
   const auto report = WarmUp(model_, 0, clock_, stop_);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->max_batch_windows, 1);
-  EXPECT_EQ(report->window_device_time, absl::Milliseconds(10));
+  EXPECT_EQ(report->window_device_time, absl::Seconds(1));
+}
+
+TEST_F(WarmupTest, TakesTheLargestShortPassWhereEveryWindowCostsTheSame) {
+  model_.SetCost(absl::ZeroDuration(), absl::Milliseconds(30));  // 240 ms for 8, 480 ms for 16
+  const auto report = WarmUp(model_, 0, clock_, stop_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->max_batch_windows, 8);
 }
 
 TEST_F(WarmupTest, GrowsTheBatchAsLongAsThatSavesATwentiethOfAWindow) {
-  // 40 ms a pass and 10 ms a window: 50, 30, 20, 15, 12.5, 11.25, 10.625 ms a window in batches of 1, 2, 4, ... 64.
-  model_.SetCost(absl::Milliseconds(40), absl::Milliseconds(10));
+  // 400 ms a pass and 100 ms a window: 500, 300, 200, 150, 125, 112.5, 106.25 ms a window in batches of 1, 2, 4, ... 64.
+  model_.SetCost(absl::Milliseconds(400), absl::Milliseconds(100));
   const auto report = WarmUp(model_, 0, clock_, stop_);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->max_batch_windows, 64);
-  EXPECT_EQ(report->window_device_time, absl::Microseconds(10625));
+  EXPECT_EQ(report->window_device_time, absl::Microseconds(106250));
 }
 
 TEST_F(WarmupTest, RunsEverySizeUpToTheLargestSoThatNoneIsColdLater) {
