@@ -46,8 +46,8 @@ absl::StatusOr<ContainerView> CheckChunks(absl::string_view bytes);
 // AU: the size in its fixed header; 0 and all ones mean unknown.
 absl::StatusOr<ContainerView> CheckAu(absl::string_view bytes);
 
-// Ogg: every page is whole and every logical stream has its end-of-stream page. INVALID_ARGUMENT also for chained streams
-// (one Ogg file after the other), of which libsndfile would decode only the first.
+// Ogg: every page is whole and has the right checksum, and every logical stream has its headers and its end-of-stream page.
+// INVALID_ARGUMENT also for chained streams (one Ogg file after the other), of which libsndfile would decode only the first.
 absl::StatusOr<ContainerView> CheckOgg(absl::string_view bytes);
 
 // MPEG audio: frames follow one another up to the end, but for tags; the last frame is whole; the count in a Xing, Info or
