@@ -1,0 +1,117 @@
+"""The command `culturetag-model demo`."""
+
+import os
+from pathlib import Path
+
+import click
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_SIZES = {"train": 4000, "validation": 300, "test": 900}
+
+
+def _default_cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "culturetag-demo"
+
+
+_cache_option = click.option(
+    "--cache-dir",
+    type=_FOLDER,
+    default=_default_cache,
+    show_default="~/.cache/culturetag-demo",
+    help="Where renderings and weights are kept.",
+)
+
+
+@click.group()
+def demo() -> None:
+    """Build the demo bundle: compose and render music, train a small model on it, and measure it.
+
+    The demo model has only ever heard synthetic renderings: what it says about real recordings means nothing.
+
+    \b
+    Everything, from nothing (about 90 minutes on 2 cores):
+      culturetag-model demo render
+      culturetag-model demo train
+      culturetag-model demo evaluate
+      culturetag-model demo bundle --output bundles/demo
+    """
+
+
+@demo.command()
+@_cache_option
+@click.option("--split", type=click.Choice(list(_SIZES)), multiple=True, help="Only this split; may be repeated.")
+@click.option("--clips", type=click.IntRange(1), help="Clips of each split [default: 4000, 300 and 900].")
+@click.option("--workers", type=click.IntRange(1), default=os.cpu_count(), show_default="all cores")
+def render(cache_dir: Path, split: tuple[str, ...], clips: int | None, workers: int) -> None:
+    """Render the clips of 10 s that training and evaluation use: about 1 MB each."""
+    from culturetag_model.demo.dataset import render_split
+    from culturetag_model.demo.splits import SPLITS
+
+    for name in split or _SIZES:
+        render_split(SPLITS[name], clips or _SIZES[name], cache_dir / name, workers=workers)
+
+
+@demo.command()
+@_cache_option
+@click.option(
+    "--feature-steps", type=click.IntRange(0), default=3000, show_default=True, help="Steps with the front end fixed."
+)
+@click.option(
+    "--audio-steps", type=click.IntRange(0), default=0, show_default=True, help="Steps that train the front end too."
+)
+@click.option("--threads", type=click.IntRange(1), default=os.cpu_count(), show_default="all cores")
+def train(cache_dir: Path, feature_steps: int, audio_steps: int, threads: int) -> None:
+    """Train the backbone and the probes; writes model.pt and training.jsonl to the cache."""
+    import torch
+
+    from culturetag_model.demo.train import Stage
+    from culturetag_model.demo.train import train as run
+
+    torch.set_num_threads(threads)
+    stages = [
+        Stage(steps=feature_steps, batch=16, peak_rate=2e-3, from_audio=False),
+        Stage(steps=audio_steps, batch=16, peak_rate=2e-4, from_audio=True),
+    ]
+    run(cache_dir, [stage for stage in stages if stage.steps])
+
+
+@demo.command()
+@_cache_option
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write the figures as Markdown.")
+def evaluate(cache_dir: Path, report: Path | None) -> None:
+    """Measure the trained model on held-out renderings."""
+    from culturetag_model.demo.evaluate import evaluate as run
+
+    for head, row in run(cache_dir, report)["heads"].items():
+        click.echo(f"{head:12} ROC-AUC {row['roc_auc']:.3f}  mAP {row['mean_average_precision']:.3f}")
+
+
+@demo.command()
+@_cache_option
+@click.option("--output", type=_FOLDER, required=True, help="The bundle's folder.")
+@click.option("--version", default="1.0.0", show_default=True, help="The version that responses report.")
+@click.option("--force", is_flag=True, help="Replace the bundle in that folder.")
+def bundle(cache_dir: Path, output: Path, version: str, force: bool) -> None:
+    """Write the trained and measured model as a bundle."""
+    from culturetag_model.demo.package import write_demo_bundle
+
+    write_demo_bundle(cache_dir, output, version=version, force=force)
+
+
+@demo.command()
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The audio file to write."
+)
+@click.option("--makam", default="Hicaz", show_default=True, help="A makam of data/modes.toml.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which of the makam's melodies.")
+@click.option("--seconds", type=click.FloatRange(1.0, 600.0), default=25.0, show_default=True)
+def melody(output: Path, makam: str, seed: int, seconds: float) -> None:
+    """Render a melody in a makam that the demo model has never heard, as a WAV, FLAC or Ogg file."""
+    from culturetag_model.demo.showcase import MAKAM_NAMES, write_melody
+
+    # Makams have letters that not every keyboard has; any unambiguous spelling in another case will do.
+    matching = [name for name in MAKAM_NAMES if name.casefold() == makam.casefold()]
+    if not matching:
+        raise click.BadParameter(f"{makam!r} is none of {', '.join(MAKAM_NAMES)}", param_hint="--makam")
+    write_melody(output, matching[0], seed, seconds)
+    click.echo(f"{output}: a melody in makam {matching[0]}")

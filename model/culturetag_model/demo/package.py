@@ -1,0 +1,66 @@
+"""Turns the trained demo model into a bundle."""
+
+import json
+from pathlib import Path
+
+from culturetag.v1.bundle_pb2 import BundleHead, BundleMetric
+from culturetag_model.bundle import write_bundle
+from culturetag_model.demo.evaluate import FIGURES_FILE, PROTOCOL
+from culturetag_model.demo.network import load_model
+from culturetag_model.demo.tables import load_tables
+from culturetag_model.manifest import new_manifest
+from culturetag_model.vocabularies import HEAD_NAMES, vocabulary
+
+NAME = "demo"
+DESCRIPTION = (
+    "A small demonstration model, trained only on synthetic renderings of melodies through General MIDI soundfonts. "
+    "Its tags on real music mean nothing."
+)
+LICENSE_TEXT = """Copyright 2026 The culturetag authors
+
+The weights in this bundle are licensed under the Apache License, Version 2.0 (the "License"); you may not use them
+except in compliance with the License. You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, they are distributed on an "AS IS" BASIS, WITHOUT WARRANTIES
+OR CONDITIONS OF ANY KIND, either express or implied. See the License for the specific language governing permissions
+and limitations under the License.
+
+They were trained on audio rendered with the soundfonts FluidR3_GM (MIT) and TimGM6mb (GPL-2.0), neither of which is
+part of this bundle.
+"""
+
+
+def write_demo_bundle(cache: Path, folder: Path, *, version: str, force: bool) -> None:
+    """Writes the bundle of `model.pt` with the figures of `evaluation.json`, both in the cache.
+
+    Raises:
+        FileNotFoundError: The model hasn't been trained or evaluated.
+        FileExistsError, culturetag_model.bundle.BundleError, culturetag_model.export.ExportError: See `write_bundle`.
+    """
+    model = load_model(cache / "model.pt")
+    figures = json.loads((cache / FIGURES_FILE).read_text(encoding="utf-8"))
+    manifest = new_manifest(
+        name=NAME,
+        version=version,
+        backbone="culturetag-demo",
+        license="Apache-2.0",
+        description=DESCRIPTION,
+        normalize=True,
+        heads=[_described_head(name, figures["heads"][name]) for name in HEAD_NAMES],
+    )
+    heads = {name: model.heads[name] for name in HEAD_NAMES}
+    write_bundle(folder, manifest, backbone=model.backbone, heads=heads, license_text=LICENSE_TEXT, force=force)
+
+
+def _described_head(name: str, figures: dict) -> BundleHead:
+    """The head of the vocabulary with its untrained labels' reasons and its measured figures."""
+    head = vocabulary(name)
+    reasons = load_tables().untrained.get(name, {})
+    for label in head.labels:
+        label.untrained_reason = reasons.get(label.name, "")
+    protocol = PROTOCOL.format(tracks=figures["tracks"], labels=figures["labels"])
+    for metric, key in (("roc_auc", "roc_auc"), ("map", "mean_average_precision")):
+        head.metrics.append(BundleMetric(name=metric, value=round(figures[key], 4), protocol=protocol))
+    return head

@@ -1,0 +1,75 @@
+"""The windows of a rendered split as training and evaluation see them: inputs, label targets and frame targets."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from culturetag_model.demo.dataset import FRAME_SAMPLES, ClipSet
+from culturetag_model.vocabularies import HEAD_NAMES, vocabulary
+
+TONE_CLASSES = 53
+"""Classes of a tone: commas within the octave."""
+
+_WINDOWS_PER_CLIP = 2
+_A4_KEY = 69
+
+
+@dataclass(frozen=True)
+class Windows:
+    """N windows, two to a clip, in the clips' order."""
+
+    audio: Tensor
+    """`[N, 120000] int16`."""
+    features: Tensor
+    """`[N, frames, channels] float16`."""
+    tones: Tensor
+    """`[N, frames] int64`: the melody's comma class above the tonic, or -1."""
+    strokes: Tensor
+    """`[N, frames, 2] float32`: whether a light, and whether a low stroke falls within two frames."""
+    tonics: Tensor
+    """`[N] int64`: the comma class of the tonic, counted from A."""
+    heads: Tensor
+    """`[N] int64`: the index of the window's head in `HEAD_NAMES`."""
+    labels: dict[str, Tensor]
+    """By head: `[N, K] float32`, which labels hold; only the rows of the head's own windows mean something."""
+
+    def __len__(self) -> int:
+        return len(self.heads)
+
+
+def to_windows(clips: ClipSet, receptive_field: int) -> Windows:
+    """The windows of all clips; a frame's targets are those at the centre of what the frame sees."""
+    count, frame_count = len(clips.clips), clips.features.shape[2]
+    delay = receptive_field // 2 // FRAME_SAMPLES
+    frames = clips.frames.reshape(count * _WINDOWS_PER_CLIP, -1, 2)[:, delay : delay + frame_count]
+    tonics = [round((clip.tonic - _A4_KEY) / 12 * TONE_CLASSES) % TONE_CLASSES for clip in clips.clips]
+    return Windows(
+        audio=torch.from_numpy(clips.audio.reshape(count * _WINDOWS_PER_CLIP, -1)),
+        features=torch.from_numpy(clips.features.reshape(-1, frame_count, clips.features.shape[3])),
+        tones=torch.from_numpy(frames[:, :, 0].astype(np.int64)),
+        strokes=_stroke_targets(frames[:, :, 1]),
+        tonics=_per_window(tonics),
+        heads=_per_window([HEAD_NAMES.index(clip.head) for clip in clips.clips]),
+        labels={name: _label_targets(clips, name) for name in HEAD_NAMES},
+    )
+
+
+def _per_window(values: list[int]) -> Tensor:
+    return torch.tensor(values).repeat_interleave(_WINDOWS_PER_CLIP)
+
+
+def _stroke_targets(strokes: np.ndarray) -> Tensor:
+    hits = np.stack([strokes == 1, strokes == 2], axis=2)
+    near = hits.copy()
+    for shift in (1, 2):
+        near[:, shift:] |= hits[:, :-shift]
+        near[:, :-shift] |= hits[:, shift:]
+    return torch.from_numpy(near.astype(np.float32))
+
+
+def _label_targets(clips: ClipSet, head: str) -> Tensor:
+    names = [label.name for label in vocabulary(head).labels]
+    rows = [[float(clip.head == head and name in clip.labels) for name in names] for clip in clips.clips]
+    return torch.tensor(rows).repeat_interleave(_WINDOWS_PER_CLIP, dim=0)
