@@ -161,11 +161,24 @@ def _plain_convolution(convolution: nn.Conv1d) -> nn.Conv1d:
 
 
 def _check_layout(config: HubertConfig) -> None:
-    """Refuses what `Backbone.hidden_states` would compute wrongly rather than differently."""
-    expected = {"do_stable_layer_norm": False, "feat_extract_norm": "group", "conv_pos_batch_norm": False}
-    # Options of MERT's own configuration class that add inputs or change the residual connections.
-    expected |= {"feature_extractor_cqt": False, "deepnorm": False}
-    for name, value in expected.items():
+    """Refuses what `Backbone.hidden_states` would compute wrongly rather than differently.
+
+    The last three are options of MERT's own configuration class, which HubertConfig keeps as plain attributes.
+    """
+    supported = {
+        "do_stable_layer_norm": (False, "pre-norm layers are another network"),
+        "feat_extract_norm": ("group", "the convolutions of the 95M models have one group norm, after the first"),
+        "conv_pos_batch_norm": (False, "the positional convolution is weight-normalised"),
+        "feature_extractor_cqt": (False, "the constant-Q front end adds inputs that HubertModel has no layers for"),
+        "deepnorm": (False, "DeepNorm scales the residual connections, which HubertModel doesn't"),
+    }
+    for name, (value, reason) in supported.items():
         actual = getattr(config, name, value)
         if actual != value:
-            raise UnsupportedLayoutError(f"{name} is {actual!r}, and only {value!r} can be exported")
+            raise UnsupportedLayoutError(f"{name} is {actual!r}, and only {value!r} can be exported: {reason}")
+    relaxation = getattr(config, "attention_relax", -1.0)
+    if relaxation > 0:
+        raise UnsupportedLayoutError(
+            f"attention_relax is {relaxation!r}, and only values up to 0 can be exported: "
+            "relaxed attention scales its scores, which HubertModel doesn't"
+        )

@@ -11,31 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from huggingface_hub import snapshot_download
-from safetensors.torch import load_file
-from torch import Tensor
 from transformers import HubertConfig
 
 from culturetag_model.backbone import Backbone
-from culturetag_model.errors import CultureTagModelError
+from culturetag_model.weights import PICKLE, SAFETENSORS, SnapshotError, Weights, is_network
 
-_SAFETENSORS, _PICKLE = "model.safetensors", "pytorch_model.bin"
-_CONFIGS = ["config.json", "preprocessor_config.json"]
+CONFIG_FILE, PREPROCESSOR_FILE = "config.json", "preprocessor_config.json"
+RECIPE_KEY = "culturetag_recipe"
+"""The metadata key of a safetensors file under which `culturetag-model merge` says how it was made."""
 
-# Keys of a checkpoint that was saved from a model around the network start with the network's name there.
-_WRAPPERS = ("hubert.", "mert_model.")
-# Before PyTorch 2.1 weight normalisation kept its two factors under these names.
-_RENAMED = {
-    "encoder.pos_conv_embed.conv.weight_g": "encoder.pos_conv_embed.conv.parametrizations.weight.original0",
-    "encoder.pos_conv_embed.conv.weight_v": "encoder.pos_conv_embed.conv.parametrizations.weight.original1",
-}
-# A tensor here that the configuration doesn't ask for means that the checkpoint is another network.
-_NETWORK = ("feature_extractor.", "feature_projection.", "encoder.")
-
-
-class SnapshotError(CultureTagModelError):
-    """A folder is no readable checkpoint of the MERT layout; the message names the file or the tensors."""
+_CONFIGS = [CONFIG_FILE, PREPROCESSOR_FILE, "LICENSE*"]
 
 
 @dataclass(frozen=True)
@@ -48,10 +34,14 @@ class Snapshot:
     """Whether windows are scaled to zero mean and unit variance first (`do_normalize`)."""
     ignored: tuple[str, ...]
     """The checkpoint's tensors that only pretraining uses, sorted."""
+    recipe: str = ""
+    """How `culturetag-model merge` made the weights, in JSON; empty for other checkpoints."""
 
 
 def resolve(folder_or_id: str) -> Path:
     """The local folder of a snapshot: `folder_or_id` itself, or what the hub has under an id, downloaded.
+
+    With `HF_HUB_OFFLINE=1` only the hub's local cache is read.
 
     Raises:
         SnapshotError: It is neither a folder nor a hub id that can be fetched.
@@ -59,9 +49,9 @@ def resolve(folder_or_id: str) -> Path:
     if Path(folder_or_id).is_dir():
         return Path(folder_or_id)
     try:
-        folder = Path(snapshot_download(folder_or_id, allow_patterns=[*_CONFIGS, "LICENSE*", _SAFETENSORS]))
-        if not (folder / _SAFETENSORS).is_file():
-            folder = Path(snapshot_download(folder_or_id, allow_patterns=[*_CONFIGS, "LICENSE*", _PICKLE]))
+        folder = Path(snapshot_download(folder_or_id, allow_patterns=[*_CONFIGS, SAFETENSORS]))
+        if not (folder / SAFETENSORS).is_file():
+            folder = Path(snapshot_download(folder_or_id, allow_patterns=[*_CONFIGS, PICKLE]))
     except (OSError, ValueError) as error:
         raise SnapshotError(f"{folder_or_id!r} is no folder, and the hub does not give it: {error}") from error
     return folder
@@ -74,24 +64,19 @@ def load_snapshot(folder: Path) -> Snapshot:
         SnapshotError: A file is missing or unreadable, or tensors are missing, misshapen or of another network.
         culturetag_model.backbone.UnsupportedLayoutError: The configuration describes another layout.
     """
-    preprocessor = _read_json(folder / "preprocessor_config.json")
-    backbone = Backbone(_network_config(_read_json(folder / "config.json")))
-    ignored = _load_weights(backbone, _read_tensors(folder))
+    preprocessor = read_json(folder / PREPROCESSOR_FILE)
+    backbone = Backbone(_network_config(read_json(folder / CONFIG_FILE)))
+    weights = Weights(folder)
+    ignored = _load_weights(backbone, weights)
     try:
         sample_rate_hz, normalize = int(preprocessor["sampling_rate"]), bool(preprocessor["do_normalize"])
     except KeyError as error:
-        raise SnapshotError(f"preprocessor_config.json has no {error}") from error
-    return Snapshot(backbone.eval(), sample_rate_hz, normalize, ignored)
+        raise SnapshotError(f"{PREPROCESSOR_FILE} has no {error}") from error
+    return Snapshot(backbone.eval(), sample_rate_hz, normalize, ignored, weights.metadata.get(RECIPE_KEY, ""))
 
 
-def _network_config(content: Mapping[str, Any]) -> HubertConfig:
-    """MERT's configuration as HubertConfig's; masking and layer drop, which only pretraining uses, are off."""
-    kept = {key: value for key, value in content.items() if key not in ("auto_map", "architectures", "model_type")}
-    kept |= {"apply_spec_augment": False, "mask_time_prob": 0.0, "mask_feature_prob": 0.0, "layerdrop": 0.0}
-    return HubertConfig(**kept)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object. Raises `SnapshotError` naming the file."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -101,36 +86,26 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_tensors(folder: Path) -> dict[str, Tensor]:
-    try:
-        if (folder / _SAFETENSORS).is_file():
-            return load_file(folder / _SAFETENSORS)
-        if (folder / _PICKLE).is_file():
-            return torch.load(folder / _PICKLE, map_location="cpu", weights_only=True)
-    except Exception as error:  # Either library raises many kinds for a damaged file.
-        raise SnapshotError(f"the weights of {folder} cannot be read: {error}") from error
-    raise SnapshotError(f"{folder} holds neither {_SAFETENSORS} nor {_PICKLE}")
+def _network_config(content: Mapping[str, Any]) -> HubertConfig:
+    """MERT's configuration as HubertConfig's; masking and layer drop, which only pretraining uses, are off."""
+    kept = {key: value for key, value in content.items() if key not in ("auto_map", "architectures", "model_type")}
+    kept |= {"apply_spec_augment": False, "mask_time_prob": 0.0, "mask_feature_prob": 0.0, "layerdrop": 0.0}
+    return HubertConfig(**kept)
 
 
-def _load_weights(backbone: Backbone, checkpoint: Mapping[str, Tensor]) -> tuple[str, ...]:
+def _load_weights(backbone: Backbone, weights: Weights) -> tuple[str, ...]:
     """Copies the checkpoint's tensors into `backbone`; returns the names of those that it has no place for."""
-    tensors = {_canonical(name): tensor for name, tensor in checkpoint.items()}
     wanted = backbone.hubert.state_dict()
+    tensors = {name: weights.tensor(name) for name in weights.names if name in wanted}
     problems = [f"{name} is missing" for name in wanted if name not in tensors]
     problems += [
-        f"{name} is {list(tensors[name].shape)} instead of {list(tensor.shape)}"
-        for name, tensor in wanted.items()
-        if name in tensors and tensors[name].shape != tensor.shape
+        f"{name} is {list(tensor.shape)} instead of {list(wanted[name].shape)}"
+        for name, tensor in tensors.items()
+        if tensor.shape != wanted[name].shape
     ]
-    extra = sorted(name for name in tensors if name not in wanted)
-    problems += [f"{name} has no place in the network" for name in extra if name.startswith(_NETWORK)]
+    extra = sorted(name for name in weights.names if name not in wanted)
+    problems += [f"{name} has no place in the network" for name in extra if is_network(name)]
     if problems:
         raise SnapshotError("the weights don't fit config.json:\n" + "\n".join(f"  - {line}" for line in problems))
-    backbone.hubert.load_state_dict({name: tensors[name] for name in wanted})
+    backbone.hubert.load_state_dict(tensors)
     return tuple(extra)
-
-
-def _canonical(name: str) -> str:
-    for wrapper in _WRAPPERS:
-        name = name.removeprefix(wrapper)
-    return _RENAMED.get(name, name)

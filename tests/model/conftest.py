@@ -25,9 +25,9 @@ def noise(*shape: int, seed: int = 0) -> torch.Tensor:
     return 0.1 * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def tiny_config() -> HubertConfig:
+def tiny_config(layers: int = 2) -> HubertConfig:
     return mert_config(
-        layers=2, hidden=32, heads=2, intermediate=48, conv_dim=(16,) * 7, position_kernel=16, position_groups=4
+        layers=layers, hidden=32, heads=2, intermediate=48, conv_dim=(16,) * 7, position_kernel=16, position_groups=4
     )
 
 

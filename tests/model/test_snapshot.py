@@ -4,9 +4,13 @@ import pytest
 import torch
 from conftest import noise, tiny_config
 from safetensors.torch import save_file
+from transformers import HubertModel
 
 from culturetag_model.backbone import UnsupportedLayoutError, build_backbone
-from culturetag_model.snapshot import SnapshotError, load_snapshot, resolve
+from culturetag_model.bundle import read_bundle
+from culturetag_model.recipes import checkpoint_source, export
+from culturetag_model.snapshot import load_snapshot, resolve
+from culturetag_model.weights import SnapshotError
 
 OLD_NAMES = {
     "encoder.pos_conv_embed.conv.parametrizations.weight.original0": "encoder.pos_conv_embed.conv.weight_g",
@@ -14,9 +18,13 @@ OLD_NAMES = {
 }
 
 
-def write_configs(folder, **config_changes):
+# What MERT's published weights hold beside the network: the targets and readouts of its pretraining.
+PRETRAINING_TENSORS = {"masked_spec_embed": [32], "encoder_cqt_model.fc.weight": [84, 32], "final_proj.weight": [2, 2]}
+
+
+def write_configs(folder, layers=2, **config_changes):
     """Writes what the hub's MERT folders hold beside the weights."""
-    config = tiny_config().to_dict() | {
+    config = tiny_config(layers).to_dict() | {
         "model_type": "mert_model",
         "auto_map": {"AutoModel": "modeling_MERT.MERTModel"},
     }
@@ -152,6 +160,67 @@ def test_a_preprocessor_without_normalisation_is_an_error(tmp_path, tensors):
 
     with pytest.raises(SnapshotError, match="preprocessor_config.json has no 'do_normalize'"):
         load_snapshot(tmp_path)
+
+
+@pytest.mark.parametrize("old_names", [False, True], ids=["parametrised", "weight_g"])
+@pytest.mark.parametrize("file", ["model.safetensors", "pytorch_model.bin"])
+def test_an_exported_checkpoint_has_the_13_hidden_states_of_hubert_model(tmp_path, file, old_names):
+    hubert = HubertModel(tiny_config(layers=12)).eval()
+    tensors = {name: tensor.clone() for name, tensor in hubert.state_dict().items()}
+    if old_names:
+        tensors = {OLD_NAMES.get(name, name): tensor for name, tensor in tensors.items()}
+    extra = {name: torch.ones(shape) for name, shape in PRETRAINING_TENSORS.items()}
+    snapshot = tmp_path / "MERT-v1-95M"
+    snapshot.mkdir()
+    write_configs(snapshot, layers=12)
+    save = save_file if file == "model.safetensors" else torch.save
+    save(tensors | extra, snapshot / file)
+
+    source = checkpoint_source(str(snapshot), "CC-BY-NC-4.0", name=None, version="1")
+    export(source, tmp_path / "exported", force=False)
+
+    audio = noise(2, 24_000)
+    with torch.no_grad():
+        exported = read_bundle(tmp_path / "exported").backbone(audio)
+        expected = torch.stack([state.mean(1) for state in hubert(audio, output_hidden_states=True).hidden_states], 1)
+    assert exported.shape == (2, 13, 32)
+    torch.testing.assert_close(exported, expected, atol=1e-4, rtol=0)
+    assert source.ignored == tuple(sorted(PRETRAINING_TENSORS))
+
+
+def test_a_tensor_under_both_of_its_names_is_refused(tmp_path, tensors):
+    new = "encoder.pos_conv_embed.conv.parametrizations.weight.original0"
+    write_snapshot(tmp_path, tensors | {OLD_NAMES[new]: tensors[new].clone()})
+
+    with pytest.raises(SnapshotError, match="hold a tensor twice, under an old and a new name"):
+        load_snapshot(tmp_path)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_normalisation_and_rate_come_from_the_preprocessor(tmp_path, tensors, normalize):
+    write_snapshot(tmp_path, tensors)
+    (tmp_path / "preprocessor_config.json").write_text(
+        json.dumps({"sampling_rate": 16000, "do_normalize": normalize})
+    )
+
+    snapshot = load_snapshot(tmp_path)
+
+    assert (snapshot.sample_rate_hz, snapshot.normalize) == (16_000, normalize)
+
+
+def test_offline_a_hub_id_is_read_from_the_cache(tmp_path, monkeypatch, tensors):
+    cached = tmp_path / "models--m-a-p--MERT-v1-95M"
+    folder = cached / "snapshots/0123456789abcdef0123456789abcdef01234567"
+    folder.mkdir(parents=True)
+    write_snapshot(folder, tensors)
+    (cached / "refs").mkdir()
+    (cached / "refs/main").write_text(folder.name)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+    assert resolve("m-a-p/MERT-v1-95M") == folder
+    with pytest.raises(SnapshotError, match="^'m-a-p/MERT-v1-330M' is no folder, and the hub does not give it: "):
+        resolve("m-a-p/MERT-v1-330M")
 
 
 def test_a_folder_is_its_own_snapshot(tmp_path):
