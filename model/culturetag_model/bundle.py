@@ -4,7 +4,6 @@ Writing is all or nothing: a bundle appears under its name only when it is compl
 trusts nothing: digests, shapes and label counts are checked, and everything that disagrees is named at once.
 """
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from culturetag.v1.bundle_pb2 import BundleHead, BundleManifest
 from culturetag_model.backbone import Backbone
 from culturetag_model.errors import CultureTagModelError
 from culturetag_model.export import export_backbone, export_head
+from culturetag_model.files import sha256
 from culturetag_model.heads import UNTRAINED_LOGIT, ProbeHead
 from culturetag_model.manifest import (
     MANIFEST_FILE,
@@ -120,12 +120,6 @@ def read_bundle(folder: Path) -> Bundle:
     if problems:
         raise BundleError(folder, problems)
     return bundle
-
-
-def sha256(path: Path) -> str:
-    """The lower-case hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_replaceable(folder: Path, force: bool) -> None:

@@ -3,16 +3,13 @@
 Commands import PyTorch when they run, so that `--help` answers at once.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
-_FOLDER = click.Path(file_okay=False, path_type=Path)
-_EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-_EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+from culturetag_model.commands import EXISTING_FILE, EXISTING_FOLDER, FOLDER, errors_as_messages
+from culturetag_model.commands.merge import merge
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -43,7 +40,7 @@ def main() -> None:
 @click.option("--seed", default=0, show_default=True, help="With --random-init: the seed of the weights.")
 @click.option("--name", help="The name that requests select the model by [default: from the backbone].")
 @click.option("--version", default="1.0.0", show_default=True, help="The version that responses report.")
-@click.option("--output", type=_FOLDER, required=True, help="The folder to write.")
+@click.option("--output", type=FOLDER, required=True, help="The folder to write.")
 @click.option("--force", is_flag=True, help="Replace the bundle in that folder.")
 def export(
     backbone: str | None,
@@ -73,7 +70,7 @@ def export(
         raise click.UsageError("give either --backbone or --random-init")
     if backbone is not None and not license:
         raise click.UsageError("--backbone needs --license: a bundle never travels without the licence of its weights")
-    with _errors_as_messages():
+    with errors_as_messages():
         from culturetag_model import recipes
 
         if backbone is not None:
@@ -92,11 +89,11 @@ def bundle() -> None:
 
 
 @bundle.command()
-@click.option("--backbone", type=_EXISTING_FOLDER, required=True, help="A folder that `export` wrote, or a bundle.")
+@click.option("--backbone", type=EXISTING_FOLDER, required=True, help="A folder that `export` wrote, or a bundle.")
 @click.option(
     "--head",
     "heads",
-    type=_EXISTING_FILE,
+    type=EXISTING_FILE,
     multiple=True,
     metavar="HEAD.json",
     help="A head: BundleHead of culturetag/v1/bundle.proto as JSON; `file` is its TorchScript beside it. Repeatable.",
@@ -106,7 +103,7 @@ def bundle() -> None:
 @click.option("--name", help="The name that requests select the model by [default: the backbone's].")
 @click.option("--version", help="The version that responses report [default: the backbone's].")
 @click.option("--description", help="What the model is for, in one or two sentences [default: the backbone's].")
-@click.option("--output", type=_FOLDER, required=True, help="The bundle's folder.")
+@click.option("--output", type=FOLDER, required=True, help="The bundle's folder.")
 @click.option("--force", is_flag=True, help="Replace the bundle in that folder.")
 def create(
     backbone: Path,
@@ -130,7 +127,7 @@ def create(
     """
     if bool(heads) == random_heads:
         raise click.UsageError("give either --head or --random-heads")
-    with _errors_as_messages():
+    with errors_as_messages():
         from culturetag_model import recipes
 
         fields = {"name": name, "version": version, "description": description}
@@ -143,13 +140,13 @@ def create(
 
 
 @bundle.command()
-@click.argument("folder", type=_EXISTING_FOLDER)
+@click.argument("folder", type=EXISTING_FOLDER)
 def verify(folder: Path) -> None:
     """Check every digest, shape and label count of the bundle in FOLDER.
 
     Exits with 1 and a line for everything that disagrees.
     """
-    with _errors_as_messages():
+    with errors_as_messages():
         from culturetag_model.bundle import read_bundle
 
         manifest = read_bundle(folder).manifest
@@ -161,17 +158,7 @@ def verify(folder: Path) -> None:
         click.echo(f"  {head.name}: {len(head.labels)} labels, {untrained} of them untrained ({head.dataset})")
 
 
-@contextmanager
-def _errors_as_messages() -> Iterator[None]:
-    """Turns what a user can mend into a one-line error and exit status 1; a bug keeps its traceback."""
-    from culturetag_model.errors import CultureTagModelError
-
-    try:
-        yield
-    except (CultureTagModelError, FileExistsError) as error:
-        raise click.ClickException(str(error)) from error
-
-
+main.add_command(merge)
 if find_spec("culturetag_model.demo.cli"):
     from culturetag_model.demo.cli import demo
 

@@ -4,6 +4,7 @@ An exported backbone is kept as a bundle without heads, so that one schema carri
 its shape to `bundle create`.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ def checkpoint_source(folder_or_id: str, license: str, name: str | None, version
         version=version,
         backbone=identifier,
         license=license,
-        description=f"The backbone {identifier}, exported without change.",
+        description=f"The backbone {identifier}, exported without change.{_merged(snapshot.recipe)}",
         normalize=snapshot.normalize,
         sample_rate_hz=snapshot.sample_rate_hz,
     )
@@ -56,6 +57,15 @@ def checkpoint_source(folder_or_id: str, license: str, name: str | None, version
     else:
         license_text = f"The weights of {identifier} come under {license}, as its publisher states.\n"
     return BackboneSource(snapshot.backbone, manifest, license_text, snapshot.ignored)
+
+
+def _merged(recipe: str) -> str:
+    """A sentence about the models that a snapshot was merged from, after a space; empty without a recipe."""
+    if not recipe:
+        return ""
+    content = json.loads(recipe)
+    models = ", ".join(model["name"] for model in content["models"])
+    return f" Merged by task arithmetic: {content['base']['name']} + {content['lambda']:g} * sum({models})."
 
 
 def random_source(layers: int, hidden: int, channels: int, seed: int, name: str | None, version: str) -> BackboneSource:

@@ -199,9 +199,7 @@ def test_a_tensor_under_both_of_its_names_is_refused(tmp_path, tensors):
 @pytest.mark.parametrize("normalize", [False, True])
 def test_normalisation_and_rate_come_from_the_preprocessor(tmp_path, tensors, normalize):
     write_snapshot(tmp_path, tensors)
-    (tmp_path / "preprocessor_config.json").write_text(
-        json.dumps({"sampling_rate": 16000, "do_normalize": normalize})
-    )
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({"sampling_rate": 16000, "do_normalize": normalize}))
 
     snapshot = load_snapshot(tmp_path)
 
