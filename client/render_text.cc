@@ -52,7 +52,7 @@ std::string TagsHeading(absl::string_view file, const v1::TagResponse& response,
       Styled(DisplayName(file), IfDecorated(style, kBold)), "\n  ",
       DurationText(audio.duration()), ", ", Printable(audio.format()), ", ", audio.sample_rate_hz(), " Hz, ",
       CountText(audio.channel_count(), "channel"), ", ", CountText(audio.window_count(), "window"), "\n  ",
-      Printable(response.model()), " ", Printable(response.model_version()), ", ",
+      Printable(response.model()), " ", Printable(response.model_version()), ", answered in ",
       absl::StrFormat("%.3f s", ToSeconds(response.timing().total())), "\n");
 }
 

@@ -85,7 +85,7 @@ TEST(TagsTextTest, ShowsEachHeadWithItsTagsInColumns) {
   EXPECT_EQ(TagsText("song.wav", ParseText<v1::TagResponse>(kResponse), {}),
             "song.wav\n"
             "  12.4 s, WAV/PCM_16, 44100 Hz, 2 channels, 3 windows\n"
-            "  demo 0.1.0, 0.210 s\n"
+            "  demo 0.1.0, answered in 0.210 s\n"
             "\n"
             "  makam\n"
             "    Hüseyni  makam       0.87\n"

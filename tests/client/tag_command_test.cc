@@ -75,7 +75,7 @@ TEST_F(TagCommandTest, PrintsAHeadingForEachFileWithAnEmptyLineBetween) {
   });
   const std::string one = folder_.Write("one", "A");
   const Finished finished = RunCulturetag({"tag", "--server", service.address(), one, "-"}, "B");
-  const std::string rest = " 0 Hz, 0 channels, 0 windows\n  demo 1, 0.000 s\n\n  fma\n    Folk  genre  0.75\n";
+  const std::string rest = " 0 Hz, 0 channels, 0 windows\n  demo 1, answered in 0.000 s\n\n  fma\n    Folk  genre  0.75\n";
   EXPECT_EQ(finished.out, absl::StrCat(one, "\n  0.0 s, A,", rest, "\n(standard input)\n  0.0 s, B,", rest));
   EXPECT_EQ(finished.err, "");
   EXPECT_EQ(finished.exit_code, 0);
