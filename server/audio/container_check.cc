@@ -150,6 +150,11 @@ class ChunkReader {
   DataSize ds64_size_;  // width 0: none seen
 };
 
+// A dump's header and its packets open alike, with a MIDI "universal non-real time" message of one device.
+bool OpensSdsMessage(absl::string_view bytes, char kind) {
+  return bytes.size() >= 4 && bytes[0] == '\xf0' && bytes[1] == '\x7e' && bytes[3] == kind;
+}
+
 bool IsAu(absl::string_view bytes) { return absl::StartsWith(bytes, ".snd") || absl::StartsWith(bytes, "dns."); }
 
 // MPEG audio has no magic number: its frames open with eleven ones, and tags may stand before them.
@@ -177,6 +182,7 @@ absl::Status TruncatedError(absl::string_view format, uint64_t present, uint64_t
 absl::StatusOr<ContainerView> CheckContainer(absl::string_view bytes) {
   if (!LayoutOf(bytes).name.empty()) return CheckChunks(bytes);
   if (IsAu(bytes)) return CheckAu(bytes);
+  if (OpensSdsMessage(bytes, 1)) return CheckSds(bytes);
   if (absl::StartsWith(bytes, "OggS")) return CheckOgg(bytes);
   if (MayBeMpeg(bytes)) return CheckMpeg(bytes);
   return Front(bytes, bytes.size());
@@ -197,6 +203,29 @@ absl::StatusOr<ContainerView> CheckAu(absl::string_view bytes) {
   }
   if (promised > present) return TruncatedError("AU", present, promised, "bytes of samples");
   return Front(bytes, body + promised);
+}
+
+absl::StatusOr<ContainerView> CheckSds(absl::string_view bytes) {
+  // MIDI 1.0 Detailed Specification, Sample Dump Standard: numbers come in bytes of 7 bits.
+  constexpr size_t kHeader = 21;
+  constexpr size_t kPacket = 127;
+  constexpr size_t kPacketContent = 120;
+  if (bytes.size() < kHeader) return Front(bytes, bytes.size());
+  const size_t bits = static_cast<unsigned char>(bytes[6]);
+  const size_t frames = static_cast<size_t>(bytes[10] & 0x7f) | static_cast<size_t>(bytes[11] & 0x7f) << 7 |
+                        static_cast<size_t>(bytes[12] & 0x7f) << 14;
+  if (bits < 8 || bits > 28) {
+    return absl::InvalidArgumentError(absl::StrFormat("the SDS file's samples have %d bits; they may have 8 to 28", bits));
+  }
+  const size_t frames_per_packet = kPacketContent / ((bits + 6) / 7);
+  const size_t promised = (frames + frames_per_packet - 1) / frames_per_packet;
+  for (size_t packet = 0; packet < promised; ++packet) {
+    const size_t start = kHeader + packet * kPacket;
+    if (bytes.size() < start + kPacket || !OpensSdsMessage(bytes.substr(start), 2)) {
+      return TruncatedError("SDS", packet, promised, "packets");
+    }
+  }
+  return Front(bytes, kHeader + promised * kPacket);
 }
 
 }  // namespace culturetag

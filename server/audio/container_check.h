@@ -46,6 +46,10 @@ absl::StatusOr<ContainerView> CheckChunks(absl::string_view bytes);
 // AU: the size in its fixed header; 0 and all ones mean unknown.
 absl::StatusOr<ContainerView> CheckAu(absl::string_view bytes);
 
+// MIDI sample dump: every packet that the header promises stands in its place. libsndfile makes up the samples of those
+// that don't, and complains on standard output.
+absl::StatusOr<ContainerView> CheckSds(absl::string_view bytes);
+
 // Ogg: every page is whole and has the right checksum, and every logical stream has its headers and its end-of-stream page.
 // INVALID_ARGUMENT also for chained streams (one Ogg file after the other), of which libsndfile would decode only the first.
 absl::StatusOr<ContainerView> CheckOgg(absl::string_view bytes);

@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "audio/audio_files.h"
+#include "audio/container_bytes.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -12,26 +13,6 @@ bool operator==(const BytePatch& a, const BytePatch& b) { return a.offset == b.o
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-
-std::string Le32(uint32_t value) {
-  std::string bytes;
-  for (int i = 0; i < 4; ++i) bytes += static_cast<char>(value >> (8 * i));
-  return bytes;
-}
-
-std::string Be32(uint32_t value) {
-  const std::string bytes = Le32(value);
-  return std::string(bytes.rbegin(), bytes.rend());
-}
-
-void ExpectWhole(absl::string_view bytes) {
-  const auto view = CheckContainer(bytes);
-  ASSERT_TRUE(view.ok()) << view.status();
-  EXPECT_EQ(view->size, bytes.size());
-  EXPECT_EQ(view->claimed_size, static_cast<int64_t>(bytes.size()));
-  EXPECT_THAT(view->patches, IsEmpty());
-}
 
 TEST(ReadIntegerTest, ReadsBothByteOrders) {
   const std::string bytes = "\x01\x02\x03\x04\x05\x06\x07\x08\x09";
@@ -139,199 +120,17 @@ TEST(CheckAuTest, ComparesTheSizeInTheHeader) {
   EXPECT_THAT(CheckContainer(au(0, 99))->patches, ElementsAre(BytePatch{8, Be32(99)}));
 }
 
-// --- Ogg
+// --- SDS
 
-constexpr int kContinued = 1;
-constexpr int kFirst = 2;
-constexpr int kLast = 4;
-
-// The checksum as RFC 3533 defines it, bit by bit.
-uint32_t OggChecksum(const std::string& page) {
-  uint32_t checksum = 0;
-  for (const char byte : page) {
-    checksum ^= static_cast<uint32_t>(static_cast<unsigned char>(byte)) << 24;
-    for (int bit = 0; bit < 8; ++bit) checksum = checksum << 1 ^ ((checksum & 0x80000000U) != 0 ? 0x04c11db7U : 0U);
-  }
-  return checksum;
-}
-
-// A page of one segment.
-std::string OggPage(int flags, uint32_t serial, uint32_t sequence, const std::string& content) {
-  std::string page(27, '\0');
-  page.replace(0, 4, "OggS");
-  page[5] = static_cast<char>(flags);
-  page.replace(14, 4, Le32(serial));
-  page.replace(18, 4, Le32(sequence));
-  page[26] = 1;
-  page += static_cast<char>(content.size());
-  page += content;
-  return page.replace(22, 4, Le32(OggChecksum(page)));
-}
-
-// A stream of three pages of 40 bytes.
-std::string OggStream(uint32_t serial) {
-  const std::string content(12, '\3');
-  return OggPage(kFirst, serial, 0, content) + OggPage(0, serial, 1, content) + OggPage(kLast, serial, 2, content);
-}
-
-TEST(CheckOggTest, AcceptsStreamsThatEnd) {
-  ExpectWhole(OggStream(7));
-  ExpectWhole(OggPage(kFirst, 7, 0, "a") + OggPage(kFirst, 8, 0, "b") + OggPage(kLast, 8, 1, "c") + OggPage(kLast, 7, 1, "d"));
-}
-
-TEST(CheckOggTest, LeavesOutWhatFollowsTheLastPage) {
-  EXPECT_EQ(CheckContainer(OggStream(7) + "TAG and so on")->size, 120U);
-}
-
-TEST(CheckOggTest, RefusesAStreamWithoutAnEnd) {
-  EXPECT_EQ(CheckContainer(OggStream(7).substr(0, 80)).status(),
-            absl::InvalidArgumentError(
-                "the Ogg file is truncated or damaged: its pages end at byte 80 of 80 without a last page"));
-  const std::string one_of_two = OggPage(kFirst, 7, 0, "a") + OggPage(kFirst, 8, 0, "b") + OggPage(kLast, 8, 1, "c");
-  EXPECT_EQ(CheckContainer(one_of_two).status().code(), absl::StatusCode::kInvalidArgument);
-}
-
-TEST(CheckOggTest, RefusesAPageThatIsCutAnywhere) {
-  const std::string pages = OggStream(7);
-  for (size_t size = 4; size < pages.size(); ++size) {
-    EXPECT_EQ(CheckContainer(pages.substr(0, size)).status().code(), absl::StatusCode::kInvalidArgument) << size;
-  }
-}
-
-TEST(CheckOggTest, RefusesAHoleBetweenPages) {
-  EXPECT_EQ(CheckContainer(OggStream(7).insert(40, "hole")).status(),
-            absl::InvalidArgumentError(
-                "the Ogg file is truncated or damaged: its pages end at byte 40 of 124 without a last page"));
-}
-
-TEST(CheckOggTest, RefusesAPageWithAFlippedBit) {
-  for (size_t i = 40 + 6; i < 80; ++i) {  // beyond what makes it a page
-    if (i == 40 + 26 || i == 40 + 27) continue;  // lengths: then it is another page
-    std::string pages = OggStream(7);
-    pages[i] = static_cast<char>(pages[i] ^ 0x10);
-    EXPECT_EQ(CheckContainer(pages).status(),
-              absl::InvalidArgumentError("the Ogg file is damaged: the page at byte 40 has a wrong checksum"));
-  }
-}
-
-TEST(CheckOggTest, RefusesHeadersWithAPageMissing) {
-  EXPECT_EQ(CheckContainer(OggStream(7).erase(40, 40)).status(),
-            absl::InvalidArgumentError("the Ogg file is damaged: the page at byte 40 does not follow the one before it"));
-  EXPECT_EQ(CheckContainer(OggPage(kFirst, 7, 0, "a") + OggPage(kContinued | kLast, 7, 1, "b")).status(),
-            absl::InvalidArgumentError("the Ogg file is damaged: the page at byte 29 does not follow the one before it"));
-}
-
-TEST(CheckOggTest, RefusesAPageOfAStreamThatWasNeverOpened) {
-  EXPECT_EQ(CheckContainer(OggPage(kFirst, 7, 0, "a") + OggPage(kLast, 8, 0, "b")).status(),
-            absl::InvalidArgumentError("the Ogg file is damaged: the page at byte 29 belongs to no stream that was opened"));
-}
-
-TEST(CheckOggTest, RefusesChainedStreams) {
-  EXPECT_EQ(CheckContainer(OggStream(7) + OggStream(8)).status(),
-            absl::InvalidArgumentError("the Ogg file is chained: send each of the streams in it as a file of its own"));
-}
-
-// libsndfile 1.2 leaks what it has read of Vorbis headers that end early.
-TEST(CheckOggTest, RefusesVorbisHeadersThatAreIncomplete) {
-  const std::string identification =
-      absl::StrCat("\1vorbis", Le32(0), "\1", Le32(44100), std::string(12, '\0'), std::string("\xb8\1", 2));
-  const std::string first = OggPage(kFirst, 7, 0, identification);
-  ExpectWhole(first + OggPage(0, 7, 1, "comments") + OggPage(kLast, 7, 2, "codebooks"));
-  EXPECT_EQ(CheckContainer(first + OggPage(kLast, 7, 1, "comments")).status(),
-            absl::InvalidArgumentError("the Ogg file ends before its Vorbis headers do"));
-}
-
-TEST(CheckOggTest, RefusesAVorbisHeaderThatLibvorbisWouldNotTake) {
-  const std::string good =
-      absl::StrCat("\1vorbis", Le32(0), "\1", Le32(44100), std::string(12, '\0'), std::string("\xb8\1", 2));
-  const std::pair<size_t, char> faults[] = {{7, 1}, {11, 0}, {28, '\x8b'}, {28, '\xb5'}, {28, '\xe8'}, {29, 0}};
-  for (const auto& [offset, byte] : faults) {
-    std::string bad = good;
-    bad[offset] = byte;
-    EXPECT_EQ(CheckContainer(OggPage(kFirst, 7, 0, bad) + OggPage(0, 7, 1, "c") + OggPage(kLast, 7, 2, "d")).status(),
-              absl::InvalidArgumentError("the Ogg file is damaged: the page at byte 0 holds no valid Vorbis header"));
-  }
-}
-
-// --- MPEG
-
-// A frame of MPEG-1 Layer III, 44.1 kHz, mono, 32 kbit/s: 104 bytes, with `content` at its front.
-std::string MpegFrame(absl::string_view content = "") {
-  std::string frame = absl::StrCat("\xff\xfb\x10\xc0", content);
-  frame.resize(104, '\0');
-  return frame;
-}
-
-std::string MpegFrames(int count) {
-  std::string frames;
-  for (int i = 0; i < count; ++i) frames += MpegFrame();
-  return frames;
-}
-
-// The frame that holds the count of those that follow, as LAME and ffmpeg write it; with `count` only.
-std::string InfoFrame(uint32_t count) { return MpegFrame(absl::StrCat(std::string(17, '\0'), "Info", Be32(1), Be32(count))); }
-
-TEST(CheckMpegTest, AcceptsFramesAndTagsAroundThem) {
-  const std::string id3v2 = absl::StrCat("ID3", std::string("\4\0\0\0\0\1\0", 7), std::string(128, 'x'));
-  const std::string id3v1 = absl::StrCat("TAG", std::string(125, 'x'));
-  const std::string frames = MpegFrames(3);
-  for (const std::string& bytes : {frames, id3v2 + frames, frames + id3v1, id3v2 + frames + id3v1}) {
-    const auto view = CheckContainer(bytes);
-    ASSERT_TRUE(view.ok()) << view.status();
-    EXPECT_EQ(view->size, bytes.find(frames) + frames.size());
-  }
-}
-
-TEST(CheckMpegTest, ClaimsALengthThatNoBitRateExceeds) {
-  EXPECT_EQ(CheckContainer(MpegFrames(3))->claimed_size, 3 * 104 * 20);
-  EXPECT_EQ(CheckContainer(InfoFrame(3) + MpegFrames(3))->claimed_size, 4 * 104);
-}
-
-TEST(CheckMpegTest, RefusesALastFrameThatIsCut) {
-  EXPECT_EQ(CheckContainer(MpegFrames(3).substr(0, 3 * 104 - 1)).status(),
-            TruncatedError("MPEG", 103, 104, "bytes in its last frame"));
-}
-
-TEST(CheckMpegTest, HoldsTheFramesAgainstTheCount) {
-  EXPECT_TRUE(CheckContainer(InfoFrame(3) + MpegFrames(3)).ok());
-  EXPECT_TRUE(CheckContainer(InfoFrame(3) + MpegFrames(5)).ok());
-  EXPECT_EQ(CheckContainer(InfoFrame(4) + MpegFrames(3)).status(),
-            TruncatedError("MPEG", 3, 4, "frames"));
-}
-
-TEST(CheckMpegTest, HoldsTheFramesAgainstTheCountOfAVbriHeader) {
-  const auto vbri = [](uint32_t count) {
-    return MpegFrame(absl::StrCat(std::string(32, '\0'), "VBRI", std::string(10, '\0'), Be32(count)));
-  };
-  EXPECT_TRUE(CheckContainer(vbri(4) + MpegFrames(3)).ok());
-  EXPECT_EQ(CheckContainer(vbri(5) + MpegFrames(3)).status(),
-            TruncatedError("MPEG", 3, 4, "frames"));
-}
-
-TEST(CheckMpegTest, RefusesAHoleBetweenFrames) {
-  EXPECT_EQ(CheckContainer(MpegFrames(3) + std::string(50, 'x') + MpegFrames(3)).status(),
-            absl::InvalidArgumentError("the MPEG file is damaged: no frame starts at byte 312, but later ones do"));
-}
-
-TEST(CheckMpegTest, GoesOnBehindATagBetweenFrames) {
-  const std::string id3v1 = absl::StrCat("TAG", std::string(125, 'x'));
-  const std::string bytes = MpegFrames(3) + id3v1 + MpegFrames(3);
-  EXPECT_EQ(CheckContainer(bytes)->size, bytes.size());
-}
-
-TEST(CheckMpegTest, RefusesWhatOnlyLooksLikeAFrame) {
-  EXPECT_EQ(CheckContainer(MpegFrame() + "and no other").status(),
-            absl::InvalidArgumentError("the bytes at 0 look like MPEG audio, but are no two frames in a row"));
-  EXPECT_EQ(CheckContainer("\xff\xe1 is a byte order mark, almost").status(),
-            absl::InvalidArgumentError("the bytes at 0 look like MPEG audio, but are no two frames in a row"));
-}
-
-TEST(CheckMpegTest, ViewsAnotherFormatBehindATagWhole) {
-  ExpectWhole(absl::StrCat("ID3", std::string("\4\0\0\0\0\0\4", 7), "tag.", "fLaC and so on"));
-}
-
-TEST(CheckMpegTest, IgnoresJunkAtTheEnd) {
-  EXPECT_EQ(CheckContainer(MpegFrames(3) + std::string(5000, '\xff'))->size, 312U);
+TEST(CheckSdsTest, CountsThePackets) {
+  // 16 bits take three bytes of a packet's 120, so that 70 frames take two packets.
+  const std::string header = std::string("\xf0\x7e\0\1\0\0\x10\0\0\0\x46\0\0", 13) + std::string(7, '\0') + "\xf7";
+  const std::string packet = std::string("\xf0\x7e\0\2", 4) + std::string(122, '\0') + "\xf7";
+  ExpectWhole(header + packet + packet);
+  EXPECT_EQ(CheckContainer(header + packet + packet.substr(1)).status(), TruncatedError("SDS", 1, 2, "packets"));
+  EXPECT_EQ(CheckContainer(header + packet + std::string(127, '\0')).status(), TruncatedError("SDS", 1, 2, "packets"));
+  EXPECT_EQ(CheckContainer(Patched(header, 6, "\x1d") + packet + packet).status(),
+            absl::InvalidArgumentError("the SDS file's samples have 29 bits; they may have 8 to 28"));
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ using ::testing::MatchesRegex;
 std::vector<AudioFileSpec> SpecsWithLength() {
   const std::vector<int> containers = {SF_FORMAT_WAV,  SF_FORMAT_WAVEX, SF_FORMAT_RF64, SF_FORMAT_W64,
                                        SF_FORMAT_AIFF, SF_FORMAT_AU,    SF_FORMAT_CAF,  SF_FORMAT_SVX,
-                                       SF_FORMAT_FLAC, SF_FORMAT_OGG,   SF_FORMAT_MPEG};
+                                       SF_FORMAT_FLAC, SF_FORMAT_OGG,   SF_FORMAT_MPEG, SF_FORMAT_SDS};
   std::vector<AudioFileSpec> specs;
   for (const int channels : {1, 2}) {
     for (const AudioFileSpec& spec : WritableSpecs(channels)) {

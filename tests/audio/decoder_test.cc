@@ -53,7 +53,8 @@ TEST_P(EveryFormatTest, IsDecodedToTheMeanOfItsChannels) {
 INSTANTIATE_TEST_SUITE_P(Channels, EveryFormatTest, ::testing::Values(1, 2));
 
 TEST(DecoderTest, KeepsLosslessSamplesAtEveryRateAndChannelCount) {
-  const int formats[] = {SF_FORMAT_WAV | SF_FORMAT_PCM_24, SF_FORMAT_FLAC | SF_FORMAT_PCM_24, SF_FORMAT_CAF | SF_FORMAT_FLOAT};
+  const int formats[] = {SF_FORMAT_WAV | SF_FORMAT_PCM_24, SF_FORMAT_FLAC | SF_FORMAT_PCM_24,
+                         SF_FORMAT_CAF | SF_FORMAT_FLOAT};
   for (const int format : formats) {
     for (const int rate : {8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000}) {
       for (const int channels : {1, 2, 6}) {
