@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from culturetag_model.commands import EXISTING_FILE, EXISTING_FOLDER, FOLDER, errors_as_messages
+from culturetag_model.commands.datasets import datasets
 from culturetag_model.commands.merge import merge
 
 
@@ -158,6 +159,7 @@ def verify(folder: Path) -> None:
         click.echo(f"  {head.name}: {len(head.labels)} labels, {untrained} of them untrained ({head.dataset})")
 
 
+main.add_command(datasets)
 main.add_command(merge)
 if find_spec("culturetag_model.demo.cli"):
     from culturetag_model.demo.cli import demo
