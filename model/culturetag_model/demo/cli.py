@@ -20,6 +20,19 @@ _cache_option = click.option(
     show_default="~/.cache/culturetag-demo",
     help="Where renderings and weights are kept.",
 )
+_makam_option = click.option(
+    "--makam", default="Hicaz", show_default=True, help="The makam of the melody, as in data/modes.toml."
+)
+
+
+def _makam(text: str) -> str:
+    """The makam of that name in any case, since makams have letters that not every keyboard has."""
+    from culturetag_model.demo.showcase import MAKAM_NAMES
+
+    for name in MAKAM_NAMES:
+        if name.casefold() == text.casefold():
+            return name
+    raise click.BadParameter(f"{text!r} is none of {', '.join(MAKAM_NAMES)}", param_hint="--makam")
 
 
 @click.group()
@@ -77,12 +90,11 @@ def train(cache_dir: Path, feature_steps: int, audio_steps: int, threads: int) -
 
 @demo.command()
 @_cache_option
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write the figures as Markdown.")
-def evaluate(cache_dir: Path, report: Path | None) -> None:
+def evaluate(cache_dir: Path) -> None:
     """Measure the trained model on held-out renderings."""
     from culturetag_model.demo.evaluate import evaluate as run
 
-    for head, row in run(cache_dir, report)["heads"].items():
+    for head, row in run(cache_dir)["heads"].items():
         click.echo(f"{head:12} ROC-AUC {row['roc_auc']:.3f}  mAP {row['mean_average_precision']:.3f}")
 
 
@@ -90,28 +102,27 @@ def evaluate(cache_dir: Path, report: Path | None) -> None:
 @_cache_option
 @click.option("--output", type=_FOLDER, required=True, help="The bundle's folder.")
 @click.option("--version", default="1.0.0", show_default=True, help="The version that responses report.")
+@_makam_option
+@click.option("--melody-seed", type=click.IntRange(0), default=0, show_default=True, help="Which of its melodies.")
 @click.option("--force", is_flag=True, help="Replace the bundle in that folder.")
-def bundle(cache_dir: Path, output: Path, version: str, force: bool) -> None:
-    """Write the trained and measured model as a bundle."""
+def bundle(cache_dir: Path, output: Path, version: str, makam: str, melody_seed: int, force: bool) -> None:
+    """Write the trained and measured model as a bundle, with a report and a melody to try it with."""
     from culturetag_model.demo.package import write_demo_bundle
 
-    write_demo_bundle(cache_dir, output, version=version, force=force)
+    write_demo_bundle(cache_dir, output, version=version, makam=_makam(makam), melody_seed=melody_seed, force=force)
 
 
 @demo.command()
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The audio file to write."
 )
-@click.option("--makam", default="Hicaz", show_default=True, help="A makam of data/modes.toml.")
+@_makam_option
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Which of the makam's melodies.")
 @click.option("--seconds", type=click.FloatRange(1.0, 600.0), default=25.0, show_default=True)
 def melody(output: Path, makam: str, seed: int, seconds: float) -> None:
     """Render a melody in a makam that the demo model has never heard, as a WAV, FLAC or Ogg file."""
-    from culturetag_model.demo.showcase import MAKAM_NAMES, write_melody
+    from culturetag_model.demo.showcase import write_melody
 
-    # Makams have letters that not every keyboard has; any unambiguous spelling in another case will do.
-    matching = [name for name in MAKAM_NAMES if name.casefold() == makam.casefold()]
-    if not matching:
-        raise click.BadParameter(f"{makam!r} is none of {', '.join(MAKAM_NAMES)}", param_hint="--makam")
-    write_melody(output, matching[0], seed, seconds)
-    click.echo(f"{output}: a melody in makam {matching[0]}")
+    name = _makam(makam)
+    write_melody(output, name, seed, seconds)
+    click.echo(f"{output}: a melody in makam {name}")

@@ -1,4 +1,4 @@
-"""Measures the trained model on held-out renderings and writes the figures as a report and for the manifest."""
+"""Measures the trained model on held-out renderings, for the manifest and for people."""
 
 import json
 from dataclasses import asdict
@@ -41,8 +41,8 @@ Made by `culturetag-model demo evaluate`.
 """
 
 
-def evaluate(cache: Path, report: Path | None = None) -> dict:
-    """Measures `model.pt` of the cache on its split `test`; writes `evaluation.json` there, and a report in Markdown.
+def evaluate(cache: Path) -> dict:
+    """Measures `model.pt` of the cache on its split `test`; writes `evaluation.json` there.
 
     Returns:
         What `evaluation.json` holds: by head the figures, and by `head/category` in `categories`.
@@ -58,8 +58,6 @@ def evaluate(cache: Path, report: Path | None = None) -> dict:
             row = _category_figures(windows, scores, head, category, untrained.get(head, {}))
             figures["categories"][f"{head}/{category}"] = row
     (cache / FIGURES_FILE).write_text(json.dumps(figures, indent=2), encoding="utf-8")
-    if report is not None:
-        report.write_text(_markdown(figures), encoding="utf-8")
     return figures
 
 
@@ -82,7 +80,8 @@ def _category_figures(windows: Windows, scores: dict, head: str, category: str, 
     return row
 
 
-def _markdown(figures: dict) -> str:
+def markdown(figures: dict) -> str:
+    """The figures of `evaluate` as a report for people."""
     text = _HEADER.format(tracks=figures["tracks"])
     for head, row in figures["heads"].items():
         values = f"{row['roc_auc']:.3f} | {row['mean_average_precision']:.3f} | {row['window_roc_auc']:.3f}"

@@ -4,14 +4,20 @@ import json
 from pathlib import Path
 
 from culturetag.v1.bundle_pb2 import BundleHead, BundleMetric
-from culturetag_model.bundle import write_bundle
-from culturetag_model.demo.evaluate import FIGURES_FILE, PROTOCOL
+from culturetag_model.bundle import read_bundle, sha256, write_bundle
+from culturetag_model.demo.evaluate import FIGURES_FILE, PROTOCOL, markdown
 from culturetag_model.demo.network import load_model
+from culturetag_model.demo.showcase import write_melody
 from culturetag_model.demo.tables import load_tables
-from culturetag_model.manifest import new_manifest
+from culturetag_model.manifest import new_manifest, read_manifest, write_manifest
 from culturetag_model.vocabularies import HEAD_NAMES, vocabulary
 
 NAME = "demo"
+REPORT_FILE = "EVALUATION.md"
+MELODY_FILE = "melody.flac"
+MELODY_SECONDS = 14.0
+MELODY_RATE_HZ = 16_000
+"""Low, to keep the file small."""
 DESCRIPTION = (
     "A small demonstration model, trained only on synthetic renderings of melodies through General MIDI soundfonts. "
     "Its tags on real music mean nothing."
@@ -32,11 +38,13 @@ part of this bundle.
 """
 
 
-def write_demo_bundle(cache: Path, folder: Path, *, version: str, force: bool) -> None:
+def write_demo_bundle(cache: Path, folder: Path, *, version: str, makam: str, melody_seed: int, force: bool) -> None:
     """Writes the bundle of `model.pt` with the figures of `evaluation.json`, both in the cache.
 
+    Beside what every bundle holds it has a report (`EVALUATION.md`) and a melody to try it with (`melody.flac`).
+
     Raises:
-        FileNotFoundError: The model hasn't been trained or evaluated.
+        FileNotFoundError: The model hasn't been trained or evaluated, or the soundfonts aren't installed.
         FileExistsError, culturetag_model.bundle.BundleError, culturetag_model.export.ExportError: See `write_bundle`.
     """
     model = load_model(cache / "model.pt")
@@ -52,6 +60,18 @@ def write_demo_bundle(cache: Path, folder: Path, *, version: str, force: bool) -
     )
     heads = {name: model.heads[name] for name in HEAD_NAMES}
     write_bundle(folder, manifest, backbone=model.backbone, heads=heads, license_text=LICENSE_TEXT, force=force)
+    (folder / REPORT_FILE).write_text(markdown(figures), encoding="utf-8")
+    write_melody(folder / MELODY_FILE, makam, melody_seed, MELODY_SECONDS, MELODY_RATE_HZ)
+    _list_files(folder, (REPORT_FILE, MELODY_FILE))
+
+
+def _list_files(folder: Path, names: tuple[str, ...]) -> None:
+    """Adds files to a bundle's manifest, which has to name every file, and checks the whole."""
+    manifest = read_manifest(folder)
+    for name in names:
+        manifest.sha256[name] = sha256(folder / name)
+    write_manifest(manifest, folder)
+    read_bundle(folder)
 
 
 def _described_head(name: str, figures: dict) -> BundleHead:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import soundfile
+import soxr
 
 from culturetag_model.demo.compose import compose
 from culturetag_model.demo.splits import DEMO
@@ -15,8 +16,8 @@ _REVERB = Reverb(room=0.4, level=0.3)
 _PEAK = 0.7
 
 
-def write_melody(path: Path, makam: str, seed: int, seconds: float) -> set[str]:
-    """Renders melody number `seed` in a makam to a mono file at 24 kHz, in the format that the file's name asks for.
+def write_melody(path: Path, makam: str, seed: int, seconds: float, sample_rate_hz: int = SAMPLE_RATE_HZ) -> set[str]:
+    """Renders melody number `seed` in a makam to a mono file, in the format that the file's name asks for.
 
     Returns:
         The labels of the head `makam` that hold for it.
@@ -26,5 +27,6 @@ def write_melody(path: Path, makam: str, seed: int, seconds: float) -> set[str]:
         soundfile.LibsndfileError: The file can't be written, or its name says no known format.
     """
     score = compose(load_tables(), DEMO, seed, duration=seconds, head="makam", mode=f"makam.{makam}")
-    soundfile.write(path, _PEAK * render(score, _REVERB), SAMPLE_RATE_HZ)
+    audio = soxr.resample(_PEAK * render(score, _REVERB), SAMPLE_RATE_HZ, sample_rate_hz)
+    soundfile.write(path, audio, sample_rate_hz)
     return score.labels
