@@ -22,7 +22,7 @@ absl::optional<BatchDecision> DecideBatch(absl::Span<const BucketState> buckets,
   for (size_t i = 0; i < buckets.size(); ++i) {
     const absl::optional<BatchCloseReason> reason = ReasonToServe(buckets[i], options, draining, now);
     if (!reason.has_value()) continue;
-    if (best.has_value() && buckets[best->bucket].waiting_since <= buckets[i].waiting_since) continue;
+    if (best.has_value() && !(buckets[i].turn < buckets[best->bucket].turn)) continue;
     best = BatchDecision{i, std::min(buckets[i].waiting_windows, buckets[i].max_batch_windows), *reason};
   }
   return best;

@@ -2,14 +2,14 @@
 //
 // No threads, no clock, no locks: (what waits, options, now) -> a batch | wait until t.
 //
-// Windows wait in buckets of one model and one exact length, since only those share a batch. Each bucket has an age: the
-// time since it was last served or, if that is later, since its oldest window came. The bucket with the greatest age goes
-// first. So buckets take turns, and a length that few clips have can't starve behind one that many have: with B buckets
-// that never run empty and a largest batch that takes t, a bucket waits at most max_queue_delay + B * t for its turn.
+// Windows wait in buckets of one model and one exact length, since only those share a batch. Of the buckets that are ripe,
+// the one whose turn it is by fairness goes first (fair_queue.h, where the longest wait is stated, too).
 #ifndef CULTURETAG_BATCHING_BATCH_POLICY_H_
 #define CULTURETAG_BATCHING_BATCH_POLICY_H_
 
 #include <cstddef>
+#include <cstdint>
+#include <tuple>
 
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
@@ -24,10 +24,23 @@ struct BatchPolicyOptions {
   absl::Duration max_queue_delay = absl::ZeroDuration();
 };
 
+// When it is a bucket's turn: the virtual times of the class and of the client that are next in it, and when that client's
+// windows of this bucket were last served. The smallest comes first.
+struct Turn {
+  double class_time = 0;
+  double client_time = 0;
+  uint64_t last_turn = 0;
+
+  friend bool operator<(const Turn& a, const Turn& b) {
+    return std::tie(a.class_time, a.client_time, a.last_turn) < std::tie(b.class_time, b.client_time, b.last_turn);
+  }
+};
+
 struct BucketState {
   int waiting_windows = 0;    // > 0
   int max_batch_windows = 1;  // the most windows in a batch of this bucket's model, at least 1
-  absl::Time waiting_since;  // the later of its oldest window's arrival and its last turn
+  absl::Time waiting_since;   // the later of its last turn and the arrival of its first window since it was empty
+  Turn turn;
 };
 
 // Sends `windows` of the bucket at index `bucket` to the device.

@@ -1,34 +1,31 @@
-// What a model costs the device: seconds of its time for a second of audio, measured at start and kept up to date.
+// What a pass costs the device, by model, window length and batch size: measured at start and kept up to date.
 //
 // Thread-compatible.
 #ifndef CULTURETAG_BATCHING_COST_MODEL_H_
 #define CULTURETAG_BATCHING_COST_MODEL_H_
 
-#include <vector>
+#include <map>
 
 #include "absl/time/time.h"
+#include "batching/fair_queue.h"
 
 namespace culturetag {
 
 class CostModel {
  public:
-  // Of `model_count` models nothing is known yet: their work is estimated as free.
-  explicit CostModel(size_t model_count) : rates_(model_count, 0.0) {}
+  // A pass over `windows` windows of `key` took `device_time`. A moving average over about ten passes: enough to smooth
+  // noise, short enough to follow a device that throttles.
+  void Observe(const BucketKey& key, int windows, absl::Duration device_time);
 
-  // The device took `device_time` for `audio` of the model at index `model`. A moving average over about ten batches:
-  // enough to smooth noise, short enough to follow a device that throttles.
-  void Observe(int model, absl::Duration audio, absl::Duration device_time) {
-    constexpr double kWeight = 0.1;
-    const double rate = absl::FDivDuration(device_time, audio);
-    double& average = rates_[static_cast<size_t>(model)];
-    average = average == 0.0 ? rate : (1 - kWeight) * average + kWeight * rate;
-  }
-
-  // The device's time for `audio`.
-  absl::Duration Estimate(int model, absl::Duration audio) const { return audio * rates_[static_cast<size_t>(model)]; }
+  // The device's time for a pass over `windows` windows of `key`. A batch size that wasn't seen costs, for each window, what
+  // the nearest size that was does; a length that wasn't, what the nearest length of the model does for each sample. Zero
+  // for a model of which nothing is known.
+  absl::Duration Pass(const BucketKey& key, int windows) const;
 
  private:
-  std::vector<double> rates_;
+  using CostBySize = std::map<int, absl::Duration>;  // of a pass
+
+  std::map<BucketKey, CostBySize> costs_;
 };
 
 }  // namespace culturetag

@@ -2,13 +2,14 @@
 //
 // What it promises (DESIGN.md 4c):
 //   - A batch holds windows of one model and one exact length.
-//   - Requests take turns window by window: a long track doesn't hold up the clips that come after it.
-//   - Bulk requests get what interactive ones leave, and at least one window in kBulkTurn while both wait.
-//   - A cancelled request's windows leave the queue at once, also while the device is busy.
-//   - What is queued is bounded by its duration: --max_queued_audio. What can't be taken is refused at once, with the time
-//     after which a retry makes sense.
+//   - Turns go by fairness between bulk and interactive work, between clients by weight, and between a client's requests,
+//     window by window (fair_queue.h): a long track doesn't hold up the clips that come after it.
+//   - A cancelled request's windows leave the queue at once, also while the device is busy, and a window whose deadline has
+//     passed is never sent to the device.
+//   - What is queued is bounded by its duration, max_queued_audio. What can't be taken, or can't meet its deadline by the
+//     present estimate, is refused at once, with the time after which a retry makes sense (admission.h).
 //   - Every accepted submission gets its callback exactly once: scores, or an error.
-//   - An error of the device fails a window only after one retry in a smaller pass.
+//   - An error of the device fails a window only after one retry in a smaller pass (batch_runner.h).
 //
 // Thread-safe. One executor thread runs all models of one device: it warms them up, then serves until destruction. No
 // lock is held while a model or a callback runs. The models, the clock and the metrics must outlive the batcher.
@@ -17,9 +18,10 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <list>
-#include <map>
 #include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -29,22 +31,23 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "base/clock.h"
 #include "batching/batch_policy.h"
+#include "batching/batch_runner.h"
 #include "batching/cost_model.h"
+#include "batching/fair_queue.h"
 #include "batching/warmup.h"
 #include "inference/tagging_model.h"
 #include "observability/metrics.h"
 
 namespace culturetag {
 
-enum class Priority { kInteractive, kBulk };
-inline constexpr int kPriorityCount = 2;
-
 // The windows of one request, all of the same length.
 struct ScoringWork {
   int model = 0;                            // index into the models of the batcher
   std::vector<std::vector<float>> windows;  // at least one
+  std::string client;                       // who shares the device with others by weight
   Priority priority = Priority::kInteractive;
   absl::Time deadline = absl::InfiniteFuture();  // on the batcher's clock
 };
@@ -64,7 +67,13 @@ class WindowBatcher {
     absl::Duration max_queue_delay = absl::ZeroDuration();
     // The most audio that may wait, in seconds of windows.
     absl::Duration max_queued_audio = absl::Minutes(60);
+    // Who gets how much of the device.
+    FairQueue::Options fairness;
+    // Called, on the executor thread, with false when the device fails again and again and with true when it works again.
+    // While it is sick and nobody asks for anything, a probe is run every kProbeInterval.
+    std::function<void(bool)> on_device_health = [](bool) {};
   };
+  static constexpr absl::Duration kProbeInterval = absl::Seconds(5);
 
   using Callback = absl::AnyInvocable<void(absl::StatusOr<ScoringResult>) &&>;
 
@@ -106,22 +115,14 @@ class WindowBatcher {
   QueueSnapshot Snapshot() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  // Model and window length.
-  using BucketKey = std::pair<int, size_t>;
   using SubmissionList = std::list<std::shared_ptr<Submission>>;
 
-  struct Bucket {
-    SubmissionList turns[kPriorityCount];  // submissions with waiting windows; the front one's turn is next
-    int waiting_windows = 0;
-    absl::Time waiting_since;      // its last turn, or the arrival of its first window after it was empty
-    int interactive_in_a_row = 0;  // windows taken from interactive submissions while bulk waited
-  };
   struct BatchEntry {
     std::shared_ptr<Submission> submission;
     size_t window = 0;
   };
   struct Batch {
-    int model = 0;
+    BucketKey key;
     std::vector<BatchEntry> entries;
     BatchCloseReason reason = BatchCloseReason::kIdle;
   };
@@ -134,27 +135,28 @@ class WindowBatcher {
   void RunExecutor();
   absl::StatusOr<std::vector<WarmupReport>> WarmUpModels();
   bool NextBatch(Batch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
-  void RunBatch(Batch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
-  std::vector<absl::StatusOr<WindowOutput>> RunWithRetry(TaggingModel& model,
-                                                         absl::Span<const absl::Span<const float>> windows);
+  // Blocks until a batch is ripe, until it is time to probe a sick device, or until the batcher stops.
+  void AwaitWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TakeBatch(Batch& batch, std::vector<Finished>& expired) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RunBatch(const Batch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Probe() ABSL_LOCKS_EXCLUDED(mutex_);
   std::vector<Finished> Deliver(const Batch& batch, std::vector<absl::StatusOr<WindowOutput>> outputs,
                                 absl::Duration device_time) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The queue.
-  absl::Status Admit(const ScoringWork& work, absl::Duration window_audio, RejectReason* reject) const
+  absl::Status CheckAdmission(const ScoringWork& work, absl::Duration window_audio, RejectReason* reject) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The device's time for `audio` of `model` in batches of the largest size.
+  absl::Duration CostOf(int model, absl::Duration audio) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // How long `work`, which holds `audio`, would take from now until its last window is scored.
   absl::Duration EstimateCompletion(const ScoringWork& work, absl::Duration audio) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  BatchPolicyOptions PolicyOptions() const { return {options_.max_queue_delay}; }
-  std::vector<BucketState> BucketStates() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  absl::optional<BatchDecision> Decide() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  bool HasWorkOrStops() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || !buckets_.empty(); }
+  // What waits, by bucket, and what to do about it.
+  std::vector<std::pair<BucketKey, BucketState>> Buckets() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  absl::optional<std::pair<BucketKey, BatchDecision>> Decide() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  bool HasWorkOrStops() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || !queue_.empty(); }
   // Also true when nothing is left to wait for, so that the executor starts afresh.
-  bool IsRipeOrStops() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || buckets_.empty() || Decide(); }
-  void TakeBatch(Batch& batch, std::vector<Finished>& expired) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  static const std::shared_ptr<Submission>& NextTurn(Bucket& bucket);
-  void TakeWindow(const std::shared_ptr<Submission>& submission, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool IsRipeOrStops() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || queue_.empty() || Decide(); }
   void TakeOutput(Submission& submission, size_t window, WindowOutput output) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   ScoringResult ResultOf(Submission& submission) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Takes what waits of `submission` out of the queue and out of the account of pending work, and returns what its callback
@@ -171,10 +173,12 @@ class WindowBatcher {
   Metrics& metrics_;
 
   mutable absl::Mutex mutex_;
-  std::map<BucketKey, Bucket> buckets_ ABSL_GUARDED_BY(mutex_);  // only those with waiting windows
-  SubmissionList live_ ABSL_GUARDED_BY(mutex_);                  // accepted and not ended, oldest first
+  FairQueue queue_ ABSL_GUARDED_BY(mutex_);
+  SubmissionList live_ ABSL_GUARDED_BY(mutex_);  // accepted and not ended, oldest first
   int pending_windows_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Duration pending_audio_ ABSL_GUARDED_BY(mutex_);
+  std::vector<absl::Duration> pending_audio_of_model_ ABSL_GUARDED_BY(mutex_);
+  absl::Time device_free_ ABSL_GUARDED_BY(mutex_);  // when the running batch is expected to end
   CostModel cost_ ABSL_GUARDED_BY(mutex_);
   std::vector<int> max_batch_windows_ ABSL_GUARDED_BY(mutex_);  // of each model
   absl::optional<absl::StatusOr<std::vector<WarmupReport>>> warmup_ ABSL_GUARDED_BY(mutex_);  // set once it has ended
@@ -182,6 +186,7 @@ class WindowBatcher {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::atomic<bool> stop_warmup_{false};
+  BatchRunner runner_;  // the executor's
 
   std::thread executor_;  // last, so that it starts when the rest is there
 };

@@ -82,7 +82,7 @@ struct Metrics::Families {
   Gauge& oldest_pending =
       GaugeFamily(registry, "culturetag_oldest_pending_seconds", "How long the oldest pending window has waited.").Add({});
   Gauge& estimated_wait = GaugeFamily(registry, "culturetag_estimated_wait_seconds",
-                                      "Predicted time until a window that arrived now would be scored.")
+                                      "Predicted time until all pending windows are scored.")
                               .Add({});
   std::array<Counter*, kRejectReasonCount> rejected =
       CountersByLabel(CounterFamily(registry, "culturetag_rejected_total", "Requests that were turned away, by reason."),
@@ -92,6 +92,9 @@ struct Metrics::Families {
       "reason", kWasteReasons);
   Counter& device_busy =
       CounterFamily(registry, "culturetag_device_busy_seconds_total", "Time in which the device ran a batch.").Add({});
+  Counter& device_errors = CounterFamily(registry, "culturetag_device_errors_total", "Passes of the device that failed.").Add({});
+  Family<Gauge>& max_batch_windows =
+      GaugeFamily(registry, "culturetag_max_batch_windows", "The most windows that a batch may have, by model.");
   Gauge& warmup =
       GaugeFamily(registry, "culturetag_warmup_duration_seconds", "Time from the start of the first warm-up pass to the last.")
           .Add({});
@@ -139,6 +142,12 @@ void Metrics::RecordRejected(RejectReason reason) { families_->rejected[static_c
 
 void Metrics::RecordWasted(WasteReason reason, int windows) {
   families_->wasted[static_cast<size_t>(reason)]->Increment(windows);
+}
+
+void Metrics::RecordDeviceError() { families_->device_errors.Increment(); }
+
+void Metrics::SetMaxBatchWindows(absl::string_view model, int windows) {
+  families_->max_batch_windows.Add({{"model", std::string(model)}}).Set(windows);
 }
 
 void Metrics::RecordModel(absl::string_view model, absl::string_view version, absl::string_view backbone,

@@ -19,7 +19,7 @@ struct QueueSnapshot {
   int pending_windows = 0;                                     // admitted and not scored yet
   absl::Duration pending_audio;                                // their audio
   absl::Duration oldest_pending;                               // how long the oldest of them has waited
-  absl::Duration estimated_wait;                               // until a window that came now would be scored
+  absl::Duration estimated_wait;                               // until all of it is scored, by the present estimate
 };
 
 class Metrics {
@@ -40,6 +40,10 @@ class Metrics {
   void RecordScored(int windows, absl::Duration audio);
   void RecordRejected(RejectReason reason);
   void RecordWasted(WasteReason reason, int windows);
+  // One pass that failed.
+  void RecordDeviceError();
+  // The most windows that a batch of `model` may have: as measured at start, or less once the device's memory was full.
+  void SetMaxBatchWindows(absl::string_view model, int windows);
   // One model that is loaded, and how long its warm-up took.
   void RecordModel(absl::string_view model, absl::string_view version, absl::string_view backbone,
                    absl::string_view device, absl::string_view precision, absl::Duration warmup);

@@ -1,8 +1,10 @@
 #include "batching/window_batcher.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <random>
-#include <set>
+#include <string>
 #include <thread>
 
 #include "absl/synchronization/blocking_counter.h"
@@ -46,6 +48,13 @@ ScoringWork Work(std::vector<float> values, size_t length = 100, Priority priori
   ScoringWork work;
   for (const float value : values) work.windows.push_back(FakeWindow(value, length));
   work.priority = priority;
+  return work;
+}
+
+ScoringWork RandomWork(std::mt19937& random, float value) {
+  ScoringWork work = Work(std::vector<float>(1 + random() % 6, value), 50 + 25 * (random() % 3),
+                          random() % 2 == 0 ? Priority::kBulk : Priority::kInteractive);
+  work.client = std::string(1, static_cast<char>('a' + random() % 3));
   return work;
 }
 
@@ -138,23 +147,44 @@ TEST_F(WindowBatcherTest, LetsAShortClipOvertakeALongTrackThatCameFirst) {
   EXPECT_TRUE(track.Wait().ok());
 }
 
-TEST_F(WindowBatcherTest, GivesBulkEveryEighthWindowWhileInteractiveWaits) {
+TEST_F(WindowBatcherTest, GivesBulkItsShareWhileInteractiveWaitsAndAllOfTheRest) {
   StartBusy();
   Outcome bulk, interactive;
-  ASSERT_TRUE(Submit(Work(std::vector<float>(10, 1), 100, Priority::kBulk), bulk).ok());
+  ASSERT_TRUE(Submit(Work(std::vector<float>(20, 1), 100, Priority::kBulk), bulk).ok());
   ASSERT_TRUE(Submit(Work(std::vector<float>(28, 2)), interactive).ok());
   model_.Release();
   EXPECT_TRUE(bulk.Wait().ok());
   EXPECT_TRUE(interactive.Wait().ok());
   std::vector<float> order;
   for (const std::vector<float>& batch : Batches()) order.insert(order.end(), batch.begin(), batch.end());
-  std::vector<float> expected = {0};
-  for (int turn = 0; turn < 4; ++turn) {
-    expected.insert(expected.end(), 7, 2);
-    if (turn < 3) expected.push_back(1);
+  ASSERT_EQ(order.size(), 49U);
+  const auto last_interactive = static_cast<size_t>(std::find(order.rbegin(), order.rend(), 2) - order.rbegin());
+  const size_t contended = order.size() - last_interactive - 1;  // after the blocker
+  const auto bulk_windows = static_cast<double>(std::count(order.begin(), order.begin() + 1 + static_cast<std::ptrdiff_t>(contended), 1.0F));
+  EXPECT_NEAR(bulk_windows, static_cast<double>(contended) / 8, 1);
+}
+
+TEST_F(WindowBatcherTest, SharesTheDeviceBetweenClientsByWeight) {
+  options_.fairness.client_weights = {{"heavy", 3}};
+  StartBusy();
+  Outcome light, heavy;
+  ScoringWork light_work = Work(std::vector<float>(40, 1));
+  light_work.client = "light";
+  ScoringWork heavy_work = Work(std::vector<float>(40, 2));
+  heavy_work.client = "heavy";
+  ASSERT_TRUE(Submit(light_work, light).ok());
+  ASSERT_TRUE(Submit(heavy_work, heavy).ok());
+  for (int pass = 0; pass < 7; ++pass) model_.Permit();
+  std::vector<FakeModel::Pass> passes = model_.WaitForPasses(7);
+  passes.resize(7);  // the blocker and six batches of four; the next may be held already
+  int heavy_windows = 0;
+  for (const FakeModel::Pass& pass : passes) {
+    heavy_windows += static_cast<int>(std::count(pass.firsts.begin(), pass.firsts.end(), 2.0F));
   }
-  expected.insert(expected.end(), 7, 1);  // what is left when nobody interactive waits
-  EXPECT_EQ(order, expected);
+  EXPECT_NEAR(heavy_windows, 18, 1);
+  model_.Release();
+  EXPECT_TRUE(light.Wait().ok());
+  EXPECT_TRUE(heavy.Wait().ok());
 }
 
 TEST_F(WindowBatcherTest, TakesACancelledRequestOutAtOnceWhileTheDeviceIsBusy) {
@@ -228,7 +258,7 @@ TEST_F(WindowBatcherTest, RefusesADeadlineThatItCantMeet) {
   const auto submission = Submit(work, refused);
   EXPECT_EQ(submission.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(reject_, RejectReason::kDeadline);
-  EXPECT_EQ(RetryDelayOf(submission.status()), absl::Seconds(2));
+  EXPECT_EQ(RetryDelayOf(submission.status()), absl::Milliseconds(100));  // then 1.9 s would do
   work.deadline = clock_.Now() + absl::Milliseconds(2100);
   EXPECT_TRUE(Submit(work, accepted).ok());
   model_.Release();
@@ -292,6 +322,57 @@ TEST_F(WindowBatcherTest, FailsOnlyTheHalfThatFailsAgainAndGoesOn) {
   Outcome later;
   ASSERT_TRUE(Submit(Work({5}), later).ok());
   EXPECT_TRUE(later.Wait().ok());
+}
+
+TEST_F(WindowBatcherTest, SendsSmallerBatchesOnceTheDeviceHadNoMemoryForALargerOne) {
+  StartBusy();
+  Outcome first, second;
+  ASSERT_TRUE(Submit(Work({1, 1, 1, 1}), first).ok());
+  model_.FailWith([](size_t windows) { return windows > 2 ? absl::ResourceExhaustedError("no memory") : absl::OkStatus(); });
+  model_.Release();
+  EXPECT_TRUE(first.Wait().ok());
+  model_.ForgetPasses();
+  ASSERT_TRUE(Submit(Work({2, 2, 2, 2}), second).ok());
+  EXPECT_TRUE(second.Wait().ok());
+  EXPECT_THAT(Batches(), ElementsAre(ElementsAre(2, 2), ElementsAre(2, 2)));
+  EXPECT_THAT(metrics_.Serialize(), HasSubstr("culturetag_max_batch_windows{model=\"fake\"} 2"));
+}
+
+TEST_F(WindowBatcherTest, SaysThatTheDeviceIsSickAndProbesItUntilItIsWell) {
+  absl::Mutex mutex;
+  std::vector<bool> health;
+  options_.on_device_health = [&](bool well) {
+    absl::MutexLock lock(&mutex);
+    health.push_back(well);
+  };
+  Start();
+  model_.FailWith([](size_t) { return absl::InternalError("lost"); });
+  for (int i = 0; i < BatchRunner::kFailuresUntilSick; ++i) {
+    Outcome outcome;
+    ASSERT_TRUE(Submit(Work({1}), outcome).ok());
+    EXPECT_EQ(outcome.Wait().status(), absl::InternalError("lost"));
+  }
+  clock_.WaitForSleepers(1);
+  model_.FailWith(nullptr);
+  model_.ForgetPasses();
+  clock_.Advance(WindowBatcher::kProbeInterval);
+  model_.WaitForPasses(1);
+  const auto well_again = [&health] { return health.size() == 2; };
+  absl::MutexLock lock(&mutex);
+  mutex.Await(absl::Condition(&well_again));
+  EXPECT_EQ(health, (std::vector<bool>{false, true}));
+}
+
+TEST_F(WindowBatcherTest, FailsOnlyTheRequestWhoseScoresAreNoNumbers) {
+  StartBusy();
+  Outcome bad, good;
+  ASSERT_TRUE(Submit(Work({std::nanf("")}), bad).ok());
+  ASSERT_TRUE(Submit(Work({1}), good).ok());
+  model_.Release();
+  EXPECT_EQ(bad.Wait().status().code(), absl::StatusCode::kInternal);
+  const auto& result = good.Wait();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_FLOAT_EQ(result->outputs[0].scores[0], 1);
 }
 
 TEST_F(WindowBatcherTest, SurvivesAModelThatThrows) {
@@ -412,7 +493,7 @@ TEST_F(WindowBatcherTest, CallsBackExactlyOnceUnderConcurrentSubmissionsAndCance
         const float value = static_cast<float>(random() % 100) / 100;
         RejectReason reject;
         const auto submission = batcher_->Submit(
-            Work(std::vector<float>(1 + random() % 6, value), 50 + 25 * (random() % 3), random() % 2 == 0 ? Priority::kBulk : Priority::kInteractive),
+            RandomWork(random, value),
             [&, value](absl::StatusOr<ScoringResult> result) {
               if (result.ok() && result->outputs.back().scores[0] != value) ++wrong;
               if (!result.ok() && !absl::IsCancelled(result.status())) ++wrong;

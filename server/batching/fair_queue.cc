@@ -1,0 +1,211 @@
+#include "batching/fair_queue.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace culturetag {
+namespace {
+
+// Idle clients are kept until the present has caught up with their virtual time; with more of them than this, those are
+// looked for.
+constexpr size_t kManyClients = 1024;
+
+}  // namespace
+
+class FairQueue::Client {
+ public:
+  // Its entries in one bucket.
+  struct Turns {
+    std::list<Entry*> entries;  // the front one is next
+    uint64_t last_turn = 0;     // when a window was last taken of them
+  };
+
+  explicit Client(double weight_in) : weight(weight_in) {}
+
+  const double weight;
+  double virtual_time = 0;
+  int entry_count = 0;
+  std::map<int, absl::Duration> waiting_audio;  // by model
+  std::map<BucketKey, Turns> buckets;           // only those with entries
+};
+
+FairQueue::FairQueue(Options options) : options_(std::move(options)) {}
+FairQueue::~FairQueue() = default;
+
+void FairQueue::Push(Entry& entry, absl::Time now) {
+  Client& client = Activate(entry);
+  const auto windows = static_cast<int>(entry.waiting_);
+  const absl::Duration audio = entry.window_audio_ * windows;
+
+  Client::Turns& turns = client.buckets[entry.key_];
+  entry.turn_ = turns.entries.insert(turns.entries.end(), &entry);
+  entry.queued_for_ = &client;
+  ++client.entry_count;
+  client.waiting_audio[entry.key_.first] += audio;
+
+  Class& in = ClassOf(entry.priority_);
+  in.waiting_windows += windows;
+  in.waiting_audio += audio;
+
+  Bucket& bucket = buckets_[entry.key_];
+  if (bucket.waiting_windows == 0) bucket.waiting_since = now;
+  bucket.waiting_windows += windows;
+  bucket.clients[static_cast<size_t>(entry.priority_)].insert({client.virtual_time, &client});
+}
+
+FairQueue::Client& FairQueue::Activate(Entry& entry) {
+  Class& in = ClassOf(entry.priority_);
+  // A class or a client that was idle starts at the present.
+  if (in.waiting_windows == 0) in.virtual_time = std::max(in.virtual_time, present_);
+  if (in.clients.size() > kManyClients) ForgetIdleClients(in);
+  std::unique_ptr<Client>& client = in.clients[entry.client_name_];
+  if (client == nullptr) client = std::make_unique<Client>(WeightOf(entry.client_name_));
+  if (client->entry_count == 0) {
+    client->virtual_time = std::max(client->virtual_time, in.present);
+    in.active.insert({client->virtual_time, client.get()});
+  }
+  return *client;
+}
+
+void FairQueue::Remove(Entry& entry) {
+  if (entry.queued_for_ != nullptr) Account(entry, entry.waiting_);
+}
+
+FairQueue::Entry& FairQueue::Next(const BucketKey& key) const {
+  const Bucket& bucket = buckets_.at(key);
+  const Client& client = *bucket.clients[NextClass(bucket)].begin()->second;
+  return *client.buckets.at(key).entries.front();
+}
+
+void FairQueue::TakeWindow(Entry& entry, absl::Time now) {
+  Client& client = *entry.queued_for_;
+  Class& in = ClassOf(entry.priority_);
+  const double audio = absl::ToDoubleSeconds(entry.window_audio_);
+  // A window out of turn is free for its class, too: it must not cost another of its clients a turn.
+  if (client.virtual_time <= in.present) in.virtual_time = present_ + audio / ShareOf(entry.priority_);
+  SetVirtualTime(client, entry.priority_, in.present + audio / client.weight);
+
+  Client::Turns& turns = client.buckets.at(entry.key_);
+  turns.last_turn = ++turns_;
+  turns.entries.splice(turns.entries.end(), turns.entries, entry.turn_);
+  buckets_.at(entry.key_).waiting_since = now;
+  Account(entry, 1);
+  UpdatePresents();
+}
+
+void FairQueue::UpdatePresents() {
+  double smallest = std::numeric_limits<double>::infinity();
+  for (Class& in : classes_) {
+    if (in.active.empty()) continue;
+    in.present = std::max(in.present, in.active.begin()->first);
+    smallest = std::min(smallest, in.virtual_time);
+  }
+  if (std::isfinite(smallest)) present_ = std::max(present_, smallest);
+}
+
+void FairQueue::Account(Entry& entry, size_t windows) {
+  Client& client = *entry.queued_for_;
+  const auto count = static_cast<int>(windows);
+  const absl::Duration audio = entry.window_audio_ * count;
+  const auto priority = static_cast<size_t>(entry.priority_);
+  entry.waiting_ -= windows;
+  client.waiting_audio[entry.key_.first] -= audio;
+  ClassOf(entry.priority_).waiting_windows -= count;
+  ClassOf(entry.priority_).waiting_audio -= audio;
+  const auto bucket = buckets_.find(entry.key_);
+  bucket->second.waiting_windows -= count;
+
+  if (entry.waiting_ == 0) {
+    const auto turns = client.buckets.find(entry.key_);
+    turns->second.entries.erase(entry.turn_);
+    entry.queued_for_ = nullptr;
+    if (--client.entry_count == 0) ClassOf(entry.priority_).active.erase({client.virtual_time, &client});
+    if (turns->second.entries.empty()) {
+      bucket->second.clients[priority].erase({client.virtual_time, &client});
+      client.buckets.erase(turns);
+    }
+  }
+  if (bucket->second.waiting_windows == 0) buckets_.erase(bucket);
+}
+
+std::vector<std::pair<BucketKey, BucketState>> FairQueue::Buckets() const {
+  std::vector<std::pair<BucketKey, BucketState>> states;
+  states.reserve(buckets_.size());
+  for (const auto& [key, bucket] : buckets_) {
+    const size_t priority = NextClass(bucket);
+    const auto& [virtual_time, client] = *bucket.clients[priority].begin();
+    BucketState state;
+    state.waiting_windows = bucket.waiting_windows;
+    state.waiting_since = bucket.waiting_since;
+    state.turn = {classes_[priority].virtual_time, virtual_time, client->buckets.at(key).last_turn};
+    states.push_back({key, state});
+  }
+  return states;
+}
+
+std::map<int, absl::Duration> FairQueue::AudioAhead(const std::string& client, Priority priority, absl::Duration audio) const {
+  std::map<int, absl::Duration> ahead;
+  const double weight = WeightOf(client);
+  absl::Duration interactive;
+  // In the time in which this client is served `audio`, another gets as much by weight; the client's own entries take
+  // turns with the new one.
+  const auto add = [&](const Client& other, absl::Duration limit) {
+    for (const auto& [model, waiting] : other.waiting_audio) {
+      if (waiting <= absl::ZeroDuration()) continue;
+      ahead[model] += std::min(waiting, limit);
+      interactive += std::min(waiting, limit);
+    }
+  };
+  for (const auto& [name, other] : ClassOf(priority).clients) {
+    add(*other, name == client ? audio * other->entry_count : audio * (other->weight / weight));
+  }
+  if (priority == Priority::kBulk) {
+    for (const auto& [name, other] : ClassOf(Priority::kInteractive).clients) add(*other, absl::InfiniteDuration());
+  } else if (ClassOf(Priority::kBulk).waiting_windows > 0) {
+    // Bulk takes its share of the time beside them.
+    const absl::Duration share = (interactive + audio) * (options_.bulk_share / (1 - options_.bulk_share));
+    for (const auto& [name, other] : ClassOf(Priority::kBulk).clients) {
+      for (const auto& [model, waiting] : other->waiting_audio) {
+        ahead[model] += std::min(waiting, share * absl::FDivDuration(waiting, ClassOf(Priority::kBulk).waiting_audio));
+      }
+    }
+  }
+  return ahead;
+}
+
+double FairQueue::ShareOf(Priority priority) const {
+  return priority == Priority::kBulk ? options_.bulk_share : 1 - options_.bulk_share;
+}
+
+double FairQueue::WeightOf(const std::string& client) const {
+  const auto found = options_.client_weights.find(client);
+  return found == options_.client_weights.end() ? 1.0 : found->second;
+}
+
+size_t FairQueue::NextClass(const Bucket& bucket) const {
+  const auto interactive = static_cast<size_t>(Priority::kInteractive);
+  const auto bulk = static_cast<size_t>(Priority::kBulk);
+  if (bucket.clients[bulk].empty()) return interactive;
+  if (bucket.clients[interactive].empty()) return bulk;
+  return classes_[bulk].virtual_time < classes_[interactive].virtual_time ? bulk : interactive;
+}
+
+void FairQueue::SetVirtualTime(Client& client, Priority priority, double virtual_time) {
+  const auto move = [&](std::set<std::pair<double, Client*>>& clients) {
+    clients.erase({client.virtual_time, &client});
+    clients.insert({virtual_time, &client});
+  };
+  for (const auto& [key, turns] : client.buckets) move(buckets_.at(key).clients[static_cast<size_t>(priority)]);
+  move(ClassOf(priority).active);
+  client.virtual_time = virtual_time;
+}
+
+void FairQueue::ForgetIdleClients(Class& in) {
+  for (auto client = in.clients.begin(); client != in.clients.end();) {
+    const bool forget = client->second->entry_count == 0 && client->second->virtual_time <= in.present;
+    client = forget ? in.clients.erase(client) : std::next(client);
+  }
+}
+
+}  // namespace culturetag

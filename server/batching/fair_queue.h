@@ -1,0 +1,151 @@
+// The windows that wait for the device, and whose turn it is.
+//
+// Fairness is by audio, at three levels:
+//   - Classes: while both wait, bulk gets `bulk_share` of the audio and interactive the rest; alone, either gets all.
+//   - Clients of a class share by their weights.
+//   - A client's requests take turns, window by window.
+// The first two are start-time fair queueing (Goyal, Vin, Cheng 1996): a client has a virtual time; the client with the
+// smallest is served next, and with each window it moves to the present, the smallest of all, plus audio / weight; one that
+// was idle starts at the present, so that nobody saves up credit. Of two clients whose windows of one length wait all the
+// time, with weights w1 and w2 and windows of L seconds, the audio served differs, after division by the weights, by at most
+// L / w1 + L / w2.
+//
+// Only windows of one bucket, a model and an exact length, share a batch. The bucket whose next window has the smallest
+// virtual time leads; the batch is then filled from that bucket alone. Places that nobody else's windows fit are free: a
+// client is never more than one window ahead of the present, so that it never has to wait for having used them. So neither
+// a rare length nor a common one can starve: with C clients in a class that wait all the time, a largest batch that takes t,
+// and bulk with a share of one window in k, a client's next window is on the device within
+//     max_queue_delay + (C + 1 + ceil(C / (k - 1))) * t
+// since each other client leads at most one batch before it, one more may be running, and the other class leads at most one
+// for every k - 1.
+//
+// Every operation takes time that doesn't depend on how many requests or windows wait, but for a factor log(clients).
+// No locks, no clock: thread-compatible.
+#ifndef CULTURETAG_BATCHING_FAIR_QUEUE_H_
+#define CULTURETAG_BATCHING_FAIR_QUEUE_H_
+
+#include <array>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "batching/batch_policy.h"
+
+namespace culturetag {
+
+enum class Priority { kInteractive, kBulk };
+inline constexpr size_t kPriorityCount = 2;
+
+// What may share a batch: the index of a model, and a window's length in samples.
+using BucketKey = std::pair<int, size_t>;
+
+class FairQueue {
+ public:
+  struct Options {
+    // Of the audio, while interactive requests wait, too. In (0, 1). An eighth keeps bulk work going and costs interactive
+    // requests at most one batch in eight.
+    double bulk_share = 0.125;
+    // By client; 1 for those not named. Positive.
+    std::map<std::string, double> client_weights;
+  };
+
+  class Client;
+
+  // The waiting windows of one request, all of one bucket. The owner keeps it in place and alive while it is queued.
+  class Entry {
+   public:
+    Entry(BucketKey key, std::string client, Priority priority, absl::Duration window_audio, size_t windows)
+        : key_(key), client_name_(std::move(client)), priority_(priority), window_audio_(window_audio), waiting_(windows) {}
+    virtual ~Entry() = default;
+
+    Entry(const Entry&) = delete;
+    Entry& operator=(const Entry&) = delete;
+
+    const BucketKey& key() const { return key_; }
+    const std::string& client() const { return client_name_; }
+    Priority priority() const { return priority_; }
+    absl::Duration window_audio() const { return window_audio_; }
+    size_t waiting() const { return waiting_; }  // windows
+
+   private:
+    friend class FairQueue;
+    const BucketKey key_;
+    const std::string client_name_;
+    const Priority priority_;
+    const absl::Duration window_audio_;
+    size_t waiting_;
+    Client* queued_for_ = nullptr;     // nullptr while it isn't queued
+    std::list<Entry*>::iterator turn_;  // among its client's entries of its bucket
+  };
+
+  explicit FairQueue(Options options);
+  ~FairQueue();
+
+  // Queues `entry`, which has windows and isn't queued.
+  void Push(Entry& entry, absl::Time now);
+
+  // Takes all that waits of `entry` out. No effect if nothing does.
+  void Remove(Entry& entry);
+
+  // The entry whose window is next in `key`, which has waiting windows.
+  Entry& Next(const BucketKey& key) const;
+
+  // Takes one window of `entry`, which is Next of its bucket.
+  void TakeWindow(Entry& entry, absl::Time now);
+
+  bool empty() const { return buckets_.empty(); }
+  // Whether a window of that bucket waits.
+  bool has(const BucketKey& key) const { return buckets_.count(key) > 0; }
+  // The buckets that have windows, in the order of their keys. `max_batch_windows` is left for the caller to fill.
+  std::vector<std::pair<BucketKey, BucketState>> Buckets() const;
+
+  // The audio, divided by the rate of its bucket's model, that would be served before the last window of a new request
+  // of `client` with `audio` in all, by model. Counts what waits, not what the device runs.
+  std::map<int, absl::Duration> AudioAhead(const std::string& client, Priority priority, absl::Duration audio) const;
+
+ private:
+  struct Bucket {
+    int waiting_windows = 0;
+    absl::Time waiting_since;
+    // By class, the clients with waiting windows of this bucket, by virtual time.
+    std::array<std::set<std::pair<double, Client*>>, kPriorityCount> clients;
+  };
+  struct Class {
+    double virtual_time = 0;  // of the class against the other one
+    double present = 0;       // the smallest virtual time of its active clients, or the last that was
+    int waiting_windows = 0;
+    absl::Duration waiting_audio;
+    std::map<std::string, std::unique_ptr<Client>> clients;
+    std::set<std::pair<double, Client*>> active;  // the clients with waiting windows, by virtual time
+  };
+
+  Class& ClassOf(Priority priority) { return classes_[static_cast<size_t>(priority)]; }
+  const Class& ClassOf(Priority priority) const { return classes_[static_cast<size_t>(priority)]; }
+  double ShareOf(Priority priority) const;
+  double WeightOf(const std::string& client) const;
+  Client& Activate(Entry& entry);
+  // The class that is served next in `bucket`.
+  size_t NextClass(const Bucket& bucket) const;
+  void SetVirtualTime(Client& client, Priority priority, double virtual_time);
+  // Moves the presents on after windows were taken.
+  void UpdatePresents();
+  // Takes `windows` off the account, and `entry` out of its turn if nothing is left of it.
+  void Account(Entry& entry, size_t windows);
+  void ForgetIdleClients(Class& in);
+
+  const Options options_;
+  std::map<BucketKey, Bucket> buckets_;  // only those with waiting windows
+  std::array<Class, kPriorityCount> classes_;
+  double present_ = 0;             // the smallest virtual time of the classes that wait, or the last that was
+  uint64_t turns_ = 0;             // windows taken so far
+};
+
+}  // namespace culturetag
+
+#endif  // CULTURETAG_BATCHING_FAIR_QUEUE_H_

@@ -1,0 +1,241 @@
+#include "batching/fair_queue.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace culturetag {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr absl::Duration kWindow = absl::Seconds(1);
+const BucketKey kKey = {0, 1000};
+const absl::Time kNow = absl::UnixEpoch();
+
+std::unique_ptr<FairQueue::Entry> MakeEntry(const std::string& client, size_t windows, BucketKey key = kKey,
+                                            Priority priority = Priority::kInteractive) {
+  return std::make_unique<FairQueue::Entry>(key, client, priority, kWindow * static_cast<double>(key.second) / 1000, windows);
+}
+
+// The bucket whose turn it is.
+BucketKey Lead(const FairQueue& queue) {
+  const auto buckets = queue.Buckets();
+  return std::min_element(buckets.begin(), buckets.end(), [](const auto& a, const auto& b) { return a.second.turn < b.second.turn; })
+      ->first;
+}
+
+// Takes the next window of the bucket whose turn it is, and returns its entry.
+FairQueue::Entry& Take(FairQueue& queue) {
+  FairQueue::Entry& entry = queue.Next(Lead(queue));
+  queue.TakeWindow(entry, kNow);
+  return entry;
+}
+
+TEST(FairQueueTest, LetsTheRequestsOfAClientTakeTurnsWindowByWindow) {
+  FairQueue queue({});
+  const auto a = MakeEntry("x", 3), b = MakeEntry("x", 2);
+  queue.Push(*a, kNow);
+  queue.Push(*b, kNow);
+  std::vector<const FairQueue::Entry*> order;
+  while (!queue.empty()) order.push_back(&Take(queue));
+  EXPECT_THAT(order, ElementsAre(a.get(), b.get(), a.get(), b.get(), a.get()));
+}
+
+TEST(FairQueueTest, LetsClientsTakeTurnsHoweverManyRequestsEachHas) {
+  FairQueue queue({});
+  std::vector<std::unique_ptr<FairQueue::Entry>> many;
+  for (int i = 0; i < 10; ++i) queue.Push(*many.emplace_back(MakeEntry("many", 1)), kNow);
+  const auto one = MakeEntry("one", 5);
+  queue.Push(*one, kNow);
+  std::map<std::string, int> taken;
+  for (int i = 0; i < 10; ++i) ++taken[Take(queue).client()];
+  EXPECT_EQ(taken["many"], 5);
+  EXPECT_EQ(taken["one"], 5);
+  while (!queue.empty()) Take(queue);
+}
+
+TEST(FairQueueTest, GivesNoCreditForIdleTime) {
+  FairQueue queue({});
+  const auto busy = MakeEntry("busy", 100);
+  queue.Push(*busy, kNow);
+  for (int i = 0; i < 50; ++i) Take(queue);
+  const auto late = MakeEntry("late", 50);
+  queue.Push(*late, kNow);
+  std::map<std::string, int> taken;
+  for (int i = 0; i < 20; ++i) ++taken[Take(queue).client()];
+  EXPECT_NEAR(taken["late"], 10, 1);
+  queue.Remove(*busy);
+  queue.Remove(*late);
+}
+
+TEST(FairQueueTest, ServesARareLengthInItsClientsTurn) {
+  FairQueue queue({});
+  const auto common = MakeEntry("crowd", 1000), rare = MakeEntry("loner", 1, {0, 700});
+  queue.Push(*common, kNow);
+  for (int i = 0; i < 5; ++i) Take(queue);
+  queue.Push(*rare, kNow);
+  EXPECT_EQ(&Take(queue), rare.get());
+  queue.Remove(*common);
+}
+
+TEST(FairQueueTest, AlternatesBetweenTheLengthsOfOneClient) {
+  FairQueue queue({});
+  const auto common = MakeEntry("x", 1000), rare = MakeEntry("x", 2, {0, 700});
+  queue.Push(*common, kNow);
+  queue.Push(*rare, kNow);
+  std::vector<size_t> lengths;
+  for (int i = 0; i < 4; ++i) lengths.push_back(Take(queue).key().second);
+  EXPECT_EQ(std::count(lengths.begin(), lengths.end(), 700U), 2);
+  queue.Remove(*common);
+}
+
+TEST(FairQueueTest, ForgetsARemovedEntryAtOnce) {
+  FairQueue queue({});
+  const auto a = MakeEntry("x", 3), b = MakeEntry("y", 1);
+  queue.Push(*a, kNow);
+  queue.Push(*b, kNow);
+  Take(queue);
+  queue.Remove(*a);
+  queue.Remove(*a);
+  EXPECT_EQ(a->waiting(), 0U);
+  queue.Remove(*b);
+  EXPECT_TRUE(queue.empty());
+  EXPECT_FALSE(queue.has(kKey));
+  EXPECT_THAT(queue.Buckets(), IsEmpty());
+}
+
+TEST(FairQueueTest, TellsWhatWouldBeServedBeforeANewRequest) {
+  FairQueue::Options options;
+  options.client_weights = {{"heavy", 3}};
+  FairQueue queue(options);
+  const auto own = MakeEntry("me", 10), heavy = MakeEntry("heavy", 10), light = MakeEntry("light", 1, {1, 1000});
+  for (FairQueue::Entry* entry : {own.get(), heavy.get(), light.get()}) queue.Push(*entry, kNow);
+  const auto ahead = queue.AudioAhead("me", Priority::kInteractive, 2 * kWindow);
+  EXPECT_EQ(ahead.at(0), (2 + 6) * kWindow);  // two turns of my other request, three times as many of the heavy client's
+  EXPECT_EQ(ahead.at(1), kWindow);            // all that the light one has
+  EXPECT_EQ(queue.AudioAhead("other", Priority::kBulk, kWindow).at(0), 20 * kWindow);
+  for (FairQueue::Entry* entry : {own.get(), heavy.get(), light.get()}) queue.Remove(*entry);
+}
+
+TEST(FairQueueTest, ForgetsClientsThatAreGone) {
+  FairQueue queue({});
+  for (int i = 0; i < 10000; ++i) {
+    const auto entry = MakeEntry("client " + std::to_string(i), 1);
+    queue.Push(*entry, kNow);
+    Take(queue);
+  }
+  // Were all of them kept, each would be counted; none has anything that waits.
+  EXPECT_THAT(queue.AudioAhead("new", Priority::kInteractive, kWindow), IsEmpty());
+}
+
+// Random schedules of pushes, removals and takes by batch: every window is taken once or removed, batches keep to one
+// bucket, and clients that always wait share within a quantum of their weights.
+class FairQueuePropertyTest : public testing::Test {
+ protected:
+  struct Client {
+    std::string name;
+    double weight;
+    std::vector<std::unique_ptr<FairQueue::Entry>> entries;
+    double served = 0;  // seconds of audio
+  };
+};
+
+TEST_F(FairQueuePropertyTest, LosesNothingAndSharesByWeightInTenThousandSchedules) {
+  for (unsigned seed = 0; seed < 10000; ++seed) {
+    std::mt19937 random(seed);
+    FairQueue::Options options;
+    std::vector<Client> clients(2 + random() % 3);
+    for (size_t i = 0; i < clients.size(); ++i) {
+      clients[i].name = std::string(1, static_cast<char>('a' + i));
+      clients[i].weight = static_cast<double>(1 + random() % 4);
+      options.client_weights[clients[i].name] = clients[i].weight;
+    }
+    FairQueue queue(options);
+    size_t pushed = 0, taken = 0, removed = 0;
+    const auto push = [&](Client& client) {
+      const size_t windows = 1 + random() % 5;
+      pushed += windows;
+      queue.Push(*client.entries.emplace_back(MakeEntry(client.name, windows)), kNow);
+    };
+    const auto waiting = [](const Client& client) {
+      size_t count = 0;
+      for (const auto& entry : client.entries) count += entry->waiting();
+      return count;
+    };
+    const auto refill = [&] {
+      for (Client& client : clients) {
+        while (waiting(client) < 8) push(client);  // nobody is ever idle
+      }
+    };
+    refill();
+    for (int step = 0; step < 40; ++step) {
+      if (random() % 4 == 0) {
+        Client& client = clients[random() % clients.size()];
+        FairQueue::Entry& entry = *client.entries[random() % client.entries.size()];
+        if (waiting(client) > entry.waiting()) {
+          removed += entry.waiting();
+          queue.Remove(entry);
+        }
+      }
+      refill();
+      const size_t batch = 1 + random() % 4;
+      for (size_t i = 0; i < batch; ++i) {
+        FairQueue::Entry& entry = Take(queue);
+        clients[static_cast<size_t>(entry.client()[0] - 'a')].served += 1;
+        ++taken;
+      }
+      for (const Client& a : clients) {
+        for (const Client& b : clients) {
+          ASSERT_LE(a.served / a.weight - b.served / b.weight, 1 / a.weight + 1 / b.weight + 1e-9) << "seed " << seed;
+        }
+      }
+    }
+    while (!queue.empty()) {
+      Take(queue);
+      ++taken;
+    }
+    ASSERT_EQ(taken + removed, pushed) << "seed " << seed;
+  }
+}
+
+// The header's bound: with C clients that never run dry and bulk besides, a new client's window is on the device within
+// C + 1 + ceil(C / 7) batches, whatever the batch size and however rare its length.
+TEST_F(FairQueuePropertyTest, PutsANewClientsWindowOnTheDeviceWithinTheStatedNumberOfBatches) {
+  for (unsigned seed = 0; seed < 500; ++seed) {
+    std::mt19937 random(seed);
+    FairQueue queue({});
+    std::vector<std::unique_ptr<FairQueue::Entry>> entries;
+    const size_t clients = 1 + random() % 9;
+    for (size_t i = 0; i < clients; ++i) {
+      const BucketKey key = {0, 500 + 100 * (random() % 6)};
+      queue.Push(*entries.emplace_back(MakeEntry("client " + std::to_string(i), 2000, key)), kNow);
+    }
+    queue.Push(*entries.emplace_back(MakeEntry("bulk", 2000, kKey, Priority::kBulk)), kNow);
+    const size_t batch_size = 1 + random() % 8;
+    const auto run_batch = [&] {
+      const BucketKey key = Lead(queue);
+      for (size_t i = 0; i < batch_size && queue.has(key); ++i) queue.TakeWindow(queue.Next(key), kNow);
+    };
+    for (unsigned warm = random() % 50; warm > 0; --warm) run_batch();
+    const auto rare = MakeEntry("rare", 1, {0, 999});
+    queue.Push(*rare, kNow);
+    size_t batches = 1;  // one is running
+    while (rare->waiting() > 0) {
+      run_batch();
+      ++batches;
+    }
+    EXPECT_LE(batches, clients + 1 + 1 + (clients + 6) / 7) << "seed " << seed;
+    for (const auto& entry : entries) queue.Remove(*entry);
+  }
+}
+
+}  // namespace
+}  // namespace culturetag
