@@ -10,6 +10,7 @@ import click
 
 from culturetag_model.commands import EXISTING_FILE, EXISTING_FOLDER, FOLDER, errors_as_messages
 from culturetag_model.commands.datasets import datasets
+from culturetag_model.commands.features import features
 from culturetag_model.commands.merge import merge
 
 
@@ -160,6 +161,7 @@ def verify(folder: Path) -> None:
 
 
 main.add_command(datasets)
+main.add_command(features)
 main.add_command(merge)
 if find_spec("culturetag_model.demo.cli"):
     from culturetag_model.demo.cli import demo

@@ -72,3 +72,13 @@ def bundle_folder(tmp_path: Path, backbone: Backbone, head: ProbeHead) -> Path:
     folder = tmp_path / "bundle"
     write_bundle(folder, tiny_manifest(), backbone=backbone, heads={"makam": head}, license_text=LICENSE_TEXT)
     return folder
+
+
+@pytest.fixture(scope="session")
+def shared_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A valid bundle of the same kind, for tests that only read it."""
+    folder = tmp_path_factory.mktemp("shared") / "bundle"
+    backbone = build_backbone(tiny_config(), seed=0)
+    head = ProbeHead(backbone.layer_count, backbone.hidden_size, 3, untrained=[1])
+    write_bundle(folder, tiny_manifest(), backbone=backbone, heads={"makam": head}, license_text=LICENSE_TEXT)
+    return folder
