@@ -45,7 +45,8 @@ class Decoder {
 };
 
 // Opens an audio file of any kind that libsndfile recognises by its content. INVALID_ARGUMENT if it recognises none, if
-// rate or channels are out of range, or if the header contradicts the bytes.
+// rate or channels are out of range, or if the header contradicts the bytes. That a file was cut is told of WAV, RF64, W64,
+// AIFF, CAF, AU, SVX, SDS, FLAC, Ogg and MPEG files; of what is rarer, libsndfile decodes what is there.
 absl::StatusOr<std::unique_ptr<Decoder>> OpenEncoded(absl::string_view bytes);
 
 enum class PcmEncoding { kS16Le, kF32Le };
