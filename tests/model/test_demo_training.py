@@ -14,9 +14,10 @@ from culturetag_model.demo import dataset, measure
 from culturetag_model.demo.cli import demo
 from culturetag_model.demo.dataset import read_split, render_split
 from culturetag_model.demo.network import TaggingModel, demo_backbone, load_model, normalized
+from culturetag_model.demo.probes import refit_probes
 from culturetag_model.demo.splits import TEST, TRAIN, VALIDATION
 from culturetag_model.demo.train import Stage, train
-from culturetag_model.demo.windows import to_windows
+from culturetag_model.demo.windows import Windows, to_windows
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +30,17 @@ def cache(tmp_path_factory):
     stages = [Stage(2, 2, 1e-3, from_audio=False), Stage(2, 2, 1e-4, from_audio=True)]
     train(folder, stages, evaluate_every=2)
     return folder
+
+
+def label_loss(model: TaggingModel, windows: Windows) -> float:
+    """The mean cross-entropy of the trained labels over the windows of their own head."""
+    scores = measure.window_scores(model, windows, from_audio=False)
+    losses = []
+    for index, (head, found) in enumerate(scores.items()):
+        own = (windows.heads == index).numpy()
+        targets = windows.labels[head].numpy()[own]
+        losses.append(-np.log(np.where(targets == 1, found[own], 1 - found[own])).ravel())
+    return float(np.concatenate(losses).mean())
 
 
 def tone(frequency: float) -> torch.Tensor:
@@ -48,7 +60,7 @@ def test_the_untrained_front_end_is_a_filter_bank_with_sixteen_bands_to_the_octa
 def test_a_clip_sounds_the_same_to_the_model_at_any_gain():
     audio = torch.randn(1, 24_000, generator=torch.Generator().manual_seed(0))
 
-    torch.testing.assert_close(normalized(0.03 * audio), normalized(audio), atol=2e-4, rtol=0)
+    torch.testing.assert_close(normalized(0.03 * audio), normalized(audio), atol=5e-4, rtol=0)
 
 
 def test_rendering_goes_on_where_it_stopped(cache, monkeypatch):
@@ -88,11 +100,23 @@ def test_training_changes_what_its_stages_train_and_logs_the_validation(cache):
     trained, fresh = load_model(cache / "model.pt"), TaggingModel()
     rows = [json.loads(line) for line in (cache / "training.jsonl").read_text(encoding="utf-8").splitlines()]
 
-    assert [(row["stage"], row["step"]) for row in rows] == [("features", 2), ("audio", 2)]
+    assert [(row["stage"], row.get("step")) for row in rows] == [("features", 2), ("audio", 2), ("probes", None)]
     for part in ("feature_extractor", "feature_projection", "encoder"):
         before = torch.cat([weight.flatten() for weight in getattr(fresh.backbone.hubert, part).parameters()])
         after = torch.cat([weight.flatten() for weight in getattr(trained.backbone.hubert, part).parameters()])
         assert not torch.equal(before, after), part
+
+
+def test_refitted_probes_fit_their_windows_better(cache):
+    windows = to_windows(read_split(cache / "train"), receptive_field=2076)
+    model = load_model(cache / "model.pt")
+    for head in model.heads.values():
+        torch.nn.init.normal_(head.linear.weight)
+
+    before = label_loss(model, windows)
+    refit_probes(model, windows, from_audio=False)
+
+    assert label_loss(model, windows) < before / 4
 
 
 def test_measures_of_a_perfect_and_of_an_inverted_ranking():

@@ -72,8 +72,11 @@ def render(cache_dir: Path, split: tuple[str, ...], clips: int | None, workers: 
 @click.option(
     "--audio-steps", type=click.IntRange(0), default=0, show_default=True, help="Steps that train the front end too."
 )
+@click.option(
+    "--initial", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A model.pt to go on from."
+)
 @click.option("--threads", type=click.IntRange(1), default=os.cpu_count(), show_default="all cores")
-def train(cache_dir: Path, feature_steps: int, audio_steps: int, threads: int) -> None:
+def train(cache_dir: Path, feature_steps: int, audio_steps: int, initial: Path | None, threads: int) -> None:
     """Train the backbone and the probes; writes model.pt and training.jsonl to the cache."""
     import torch
 
@@ -85,7 +88,7 @@ def train(cache_dir: Path, feature_steps: int, audio_steps: int, threads: int) -
         Stage(steps=feature_steps, batch=16, peak_rate=2e-3, from_audio=False),
         Stage(steps=audio_steps, batch=16, peak_rate=2e-4, from_audio=True),
     ]
-    run(cache_dir, [stage for stage in stages if stage.steps])
+    run(cache_dir, [stage for stage in stages if stage.steps], initial=initial)
 
 
 @demo.command()

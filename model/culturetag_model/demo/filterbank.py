@@ -6,8 +6,8 @@ network stays a plain stack of strided convolutions with GELU, and training may 
 
 How a stack of GELUs can hold linear filters: GELU(x) - GELU(-x) = x, so a layer that computes each filter twice, with
 both signs, hands the next layer its exact value. The weights of each layer are then the least-squares solution of
-"reach these impulse responses from shifted copies of those of the layer below". In the last layer the same identity
-gives energies: GELU(x) + GELU(-x) grows as x^2 and then |x|, and each filter comes as a cosine and a sine.
+"reach these impulse responses from shifted copies of those of the layer below". In the last layer
+GELU(x) + GELU(-x) is nearly |x|, and since each filter comes as a cosine and a sine, their sum is its amplitude.
 The GroupNorm after the first convolution scales every channel by its own deviation. Its low-pass channels are delayed
 copies of one filter, so that they are all scaled alike and the identity survives.
 """
@@ -30,7 +30,8 @@ _BINS_PER_OCTAVE, _LOWEST_HZ, _BIN_COUNT = 16, 110.0, 75
 _BAND_CENTRES_HZ = (3000.0, 4000.0, 5200.0, 6600.0, 8300.0, 10300.0)
 """Bands above the filter bank, of which only the envelope is carried on."""
 _RIDGE = 1e-4
-_GAIN = 4.0
+_GAIN = 40.0
+"""Large, so that GELU works as a rectifier: amplitudes, in which a soft drone still shows beside a loud melody."""
 
 
 def demo_config(*, layers: int, hidden: int, heads: int, intermediate: int, position_kernel: int) -> HubertConfig:
@@ -66,12 +67,12 @@ def initialise_front_end(backbone: Backbone) -> float:
         bands = _envelopes(level, weight.shape[1], CONV_KERNEL[level])
         _write(convolutions[level].weight, weight, 0)
         _write(convolutions[level].weight, bands, len(weight))
-    _project_energies(backbone.hubert.feature_projection.projection)
+    _project_amplitudes(backbone.hubert.feature_projection.projection)
     return error
 
 
-def _project_energies(projection: nn.Linear) -> None:
-    """Makes the transformer's first input features the energies of the filters: the sums of their four phases."""
+def _project_amplitudes(projection: nn.Linear) -> None:
+    """Makes the transformer's first input features the amplitudes of the filters: the sums of their four phases."""
     with torch.no_grad():
         projection.weight[:_BIN_COUNT].zero_()
         for band in range(_BIN_COUNT):

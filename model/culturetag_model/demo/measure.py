@@ -1,13 +1,13 @@
 """ROC-AUC and mean average precision of window and track scores, by head and by category."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
+from torch import Tensor
 
-from culturetag_model.demo.network import TaggingModel, normalized
+from culturetag_model.demo.network import TaggingModel, normalized, reads_features
 from culturetag_model.demo.windows import Windows
 from culturetag_model.vocabularies import HEAD_NAMES, vocabulary
 
@@ -24,26 +24,22 @@ class Quality:
     labels: int
 
 
+def window_means(model: TaggingModel, windows: Windows, *, from_audio: bool) -> Tensor:
+    """`[N, L, D]`: the time-mean hidden states of every window, from its audio or from its stored features."""
+    with torch.no_grad():
+        if from_audio:
+            parts = [model.backbone(normalized(part.float() / 32768)) for part in windows.audio.split(_BATCH)]
+        else:
+            with reads_features(model.backbone):
+                parts = [model.backbone(part.float().transpose(1, 2)) for part in windows.features.split(_BATCH)]
+    return torch.cat(parts)
+
+
 def window_scores(model: TaggingModel, windows: Windows, *, from_audio: bool) -> dict[str, np.ndarray]:
     """By head: `[N, K]` scores in [0, 1] of every window, whichever head it belongs to."""
-    front_end = model.backbone.hubert.feature_extractor
-    scores: dict[str, list[np.ndarray]] = defaultdict(list)
-    try:
-        if not from_audio:
-            model.backbone.hubert.feature_extractor = torch.nn.Identity()
-        with torch.no_grad():
-            for start in range(0, len(windows), _BATCH):
-                part = slice(start, start + _BATCH)
-                if from_audio:
-                    inputs = normalized(windows.audio[part].float() / 32768)
-                else:
-                    inputs = windows.features[part].float().transpose(1, 2)
-                means = model.backbone(inputs)
-                for name in HEAD_NAMES:
-                    scores[name].append(torch.sigmoid(model.heads[name](means)).numpy())
-    finally:
-        model.backbone.hubert.feature_extractor = front_end
-    return {name: np.concatenate(parts) for name, parts in scores.items()}
+    means = window_means(model, windows, from_audio=from_audio)
+    with torch.no_grad():
+        return {name: torch.sigmoid(model.heads[name](means)).numpy() for name in HEAD_NAMES}
 
 
 def track_means(values: np.ndarray) -> np.ndarray:

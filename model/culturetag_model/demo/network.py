@@ -1,5 +1,7 @@
 """The demo's network: a small backbone of the MERT layout whose front end starts as a filter bank."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -32,6 +34,17 @@ def demo_heads(backbone: Backbone, untrained: dict[str, dict[str, str]]) -> dict
             backbone.layer_count, backbone.hidden_size, len(labels), untrained=left_out, dropout=0.1
         )
     return heads
+
+
+@contextmanager
+def reads_features(backbone: Backbone) -> Iterator[None]:
+    """Within it, `backbone` takes features `[B, channels, frames]` that its front end made before, not audio."""
+    front_end = backbone.hubert.feature_extractor
+    backbone.hubert.feature_extractor = nn.Identity()
+    try:
+        yield
+    finally:
+        backbone.hubert.feature_extractor = front_end
 
 
 def normalized(waveforms: Tensor) -> Tensor:

@@ -5,13 +5,15 @@ Since a few thousand clip labels teach a network little, the renderer's own know
 does in MERT's training: linear readouts of single hidden states predict, frame by frame, which tone sounds, what the
 tonic is, which degree that makes the tone, and where the percussion strikes. The readouts are dropped afterwards.
 
-Two stages: first the front end stays fixed and its stored features are used, then everything is trained on audio.
+Two stages: first the front end stays fixed and its stored features are used, then everything is trained on audio. In
+the end the probes are fitted once more to the finished backbone.
 """
 
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -22,10 +24,10 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from culturetag_model.backbone import Backbone
 from culturetag_model.demo.dataset import read_split
 from culturetag_model.demo.measure import scores_by_category
-from culturetag_model.demo.network import TaggingModel, normalized, save_model
+from culturetag_model.demo.network import TaggingModel, load_model, normalized, reads_features, save_model
+from culturetag_model.demo.probes import refit_probes
 from culturetag_model.demo.tables import load_tables
 from culturetag_model.demo.windows import TONE_CLASSES, Windows, to_windows
 from culturetag_model.vocabularies import HEAD_NAMES
@@ -47,29 +49,6 @@ class Stage:
     from_audio: bool
 
 
-class Readouts(nn.Module):
-    """Linear readouts of single hidden states; the deeper the state, the more musical the target."""
-
-    def __init__(self, hidden_size: int):
-        super().__init__()
-        self.tone = nn.Linear(hidden_size, TONE_CLASSES)
-        self.tonic = nn.Linear(hidden_size, TONE_CLASSES)
-        self.degree = nn.Linear(hidden_size, TONE_CLASSES)
-        self.stroke = nn.Linear(hidden_size, 2)
-
-    def losses(self, states: list[Tensor], windows: "Batch") -> dict[str, Tensor]:
-        """The loss of each readout: the mean over the frames that have its target."""
-        sounding = windows.tones >= 0
-        absolute = (windows.tones + windows.tonics[:, None]) % TONE_CLASSES
-        tonics = windows.tonics[:, None].expand_as(windows.tones)
-        return {
-            "stroke": functional.binary_cross_entropy_with_logits(self.stroke(states[1]), windows.strokes),
-            "tone": _tone_loss(self.tone(states[1]), absolute, sounding),
-            "tonic": _tone_loss(self.tonic(states[2]), tonics, torch.ones_like(sounding)),
-            "degree": _tone_loss(self.degree(states[3]), windows.tones, sounding),
-        }
-
-
 @dataclass(frozen=True)
 class Batch:
     """Windows of one length; fields as in `Windows`. `inputs` is audio `[B, T]` or features `[B, channels, frames]`."""
@@ -82,19 +61,79 @@ class Batch:
     labels: dict[str, Tensor]
 
 
-def train(cache: Path, stages: list[Stage], *, seed: int = 0, evaluate_every: int = 200) -> None:
-    """Trains on the split `train`, watches `validation`, and writes `model.pt` and `training.jsonl` to `cache`."""
+class Readouts(nn.Module):
+    """Linear readouts of single hidden states; the deeper the state, the more musical the target."""
+
+    def __init__(self, hidden_size: int):
+        super().__init__()
+        self.tone = nn.Linear(hidden_size, TONE_CLASSES)
+        self.tonic = nn.Linear(hidden_size, TONE_CLASSES)
+        self.degree = nn.Linear(hidden_size, TONE_CLASSES)
+        self.stroke = nn.Linear(hidden_size, 2)
+
+    def losses(self, states: list[Tensor], batch: Batch) -> dict[str, Tensor]:
+        """The loss of each readout: the mean over the frames that have its target."""
+        sounding = batch.tones >= 0
+        absolute = (batch.tones + batch.tonics[:, None]) % TONE_CLASSES
+        tonics = batch.tonics[:, None].expand_as(batch.tones)
+        return {
+            "stroke": functional.binary_cross_entropy_with_logits(self.stroke(states[1]), batch.strokes),
+            "tone": _tone_loss(self.tone(states[1]), absolute, sounding),
+            "tonic": _tone_loss(self.tonic(states[2]), tonics, torch.ones_like(sounding)),
+            "degree": _tone_loss(self.degree(states[3]), batch.tones, sounding),
+        }
+
+
+class Observer:
+    """Collects the losses of a stage and now and then measures the averaged model, and writes both to the log."""
+
+    def __init__(self, model: TaggingModel, validation: Windows, log: TextIO, stage: Stage, *, every: int):
+        self._model, self._validation, self._log = model, validation, log
+        self._stage, self._every = stage, every
+        self._started = time.monotonic()
+        self._losses: list[dict[str, float]] = []
+
+    def step_done(self, step: int, losses: dict[str, Tensor]) -> None:
+        self._losses.append({name: float(loss.detach()) for name, loss in losses.items()})
+        if step % self._every and step != self._stage.steps:
+            return
+        means = {name: sum(row[name] for row in self._losses) / len(self._losses) for name in losses}
+        self._losses.clear()
+        row = {"stage": "audio" if self._stage.from_audio else "features", "step": step}
+        row |= {"seconds": round(time.monotonic() - self._started)}
+        row |= {"loss": {name: round(mean, 3) for name, mean in means.items()}}
+        _log_quality(self._model, self._validation, self._log, row, from_audio=self._stage.from_audio)
+
+
+def _log_quality(model: TaggingModel, validation: Windows, log: TextIO, row: dict, *, from_audio: bool) -> None:
+    model.eval()
+    areas = scores_by_category(model, validation, load_tables().untrained, from_audio=from_audio)
+    log.write(json.dumps(row | {"roc_auc": areas}, ensure_ascii=False) + "\n")
+    log.flush()
+
+
+def train(
+    cache: Path, stages: list[Stage], *, initial: Path | None = None, seed: int = 0, evaluate_every: int = 200
+) -> None:
+    """Trains on the split `train`, watches `validation`, and writes `model.pt` and `training.jsonl` to `cache`.
+
+    `initial` is a `model.pt` to go on from. The front end of a stage on features must be the untrained one.
+    """
     torch.manual_seed(seed)
-    model = TaggingModel()
+    model = TaggingModel() if initial is None else load_model(initial)
     receptive_field = model.backbone.receptive_field
     training = to_windows(read_split(cache / "train"), receptive_field)
     validation = to_windows(read_split(cache / "validation"), receptive_field)
     readouts = Readouts(model.backbone.hidden_size)
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.99))
-    log = (cache / "training.jsonl").open("a", encoding="utf-8")
-    for stage in stages:
-        step_done = _evaluator(average.module, validation, log, cache / "model.pt", evaluate_every, stage)
-        _run_stage(stage, model, readouts, average, training, step_done)
+    with (cache / "training.jsonl").open("a", encoding="utf-8") as log:
+        for stage in stages:
+            observer = Observer(average.module, validation, log, stage, every=evaluate_every)
+            _run_stage(stage, model, readouts, average, training, observer)
+        from_audio = any(stage.from_audio for stage in stages)
+        refit_probes(average.module, training, from_audio=from_audio)
+        save_model(average.module, cache / "model.pt")
+        _log_quality(average.module, validation, log, {"stage": "probes"}, from_audio=from_audio)
 
 
 def _run_stage(
@@ -103,7 +142,7 @@ def _run_stage(
     readouts: Readouts,
     average: AveragedModel,
     training: Windows,
-    step_done: Callable[[int, dict[str, float]], None],
+    observer: Observer,
 ) -> None:
     parameters = [*model.parameters(), *readouts.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=stage.peak_rate, betas=(0.9, 0.98), weight_decay=_WEIGHT_DECAY)
@@ -112,7 +151,8 @@ def _run_stage(
     for step in tqdm(range(1, stage.steps + 1), desc="audio" if stage.from_audio else "features", unit="step"):
         model.train()
         batch = _draw(training, [next(order) for _ in range(stage.batch)], stage.from_audio)
-        states = _hidden_states(model.backbone, batch.inputs, stage.from_audio)
+        with nullcontext() if stage.from_audio else reads_features(model.backbone):
+            states = model.backbone.hidden_states(batch.inputs)
         losses = {"labels": _label_loss(model, states, batch)} | readouts.losses(states, batch)
         loss = sum(weight * losses[name] for name, weight in _WEIGHTS.items())
         optimizer.zero_grad(set_to_none=True)
@@ -121,7 +161,7 @@ def _run_stage(
         optimizer.step()
         schedule.step()
         average.update_parameters(model)
-        step_done(step, {name: float(value.detach()) for name, value in losses.items()})
+        observer.step_done(step, losses)
 
 
 def _rate(step: int, steps: int) -> float:
@@ -129,7 +169,8 @@ def _rate(step: int, steps: int) -> float:
     return step / warm if step < warm else 0.5 + 0.5 * math.cos(math.pi * (step - warm) / max(1, steps - warm))
 
 
-def _endless_order(count: int):
+def _endless_order(count: int) -> Iterator[int]:
+    """Every index once, in random order, again and again."""
     while True:
         yield from torch.randperm(count).tolist()
 
@@ -157,18 +198,6 @@ def _draw(windows: Windows, indices: list[int], from_audio: bool) -> Batch:
     )
 
 
-def _hidden_states(backbone: Backbone, inputs: Tensor, from_audio: bool) -> list[Tensor]:
-    """The hidden states `[B, F, D]` of audio, or of stored features, which take the front end's place."""
-    if from_audio:
-        return backbone.hidden_states(inputs)
-    front_end = backbone.hubert.feature_extractor
-    backbone.hubert.feature_extractor = nn.Identity()
-    try:
-        return backbone.hidden_states(inputs)
-    finally:
-        backbone.hubert.feature_extractor = front_end
-
-
 def _label_loss(model: TaggingModel, states: list[Tensor], batch: Batch) -> Tensor:
     """Each window's cross-entropies summed over the labels of its own head, averaged over the windows."""
     means = torch.stack([state.mean(dim=1) for state in states], dim=1)
@@ -190,30 +219,3 @@ def _tone_loss(logits: Tensor, classes: Tensor, valid: Tensor) -> Tensor:
     if len(shifts) == 0:
         return logits.new_zeros(())
     return functional.cross_entropy(logits[valid], blur[shifts])
-
-
-def _evaluator(
-    model: TaggingModel, validation: Windows, log: TextIO, weights: Path, every: int, stage: Stage
-) -> Callable[[int, dict[str, float]], None]:
-    """What to do after each step: now and then save and measure the averaged model, and write a line to the log."""
-    started = time.monotonic()
-    losses: list[dict[str, float]] = []
-
-    def step_done(step: int, loss: dict[str, float]) -> None:
-        losses.append(loss)
-        if step % every and step != stage.steps:
-            return
-        save_model(model, weights)
-        model.eval()
-        areas = scores_by_category(model, validation, load_tables().untrained, from_audio=stage.from_audio)
-        row = {"stage": "audio" if stage.from_audio else "features", "step": step}
-        row |= {"seconds": round(time.monotonic() - started), "loss": _means(losses)}
-        log.write(json.dumps(row | {"roc_auc": areas}, ensure_ascii=False) + "\n")
-        log.flush()
-        losses.clear()
-
-    return step_done
-
-
-def _means(losses: list[dict[str, float]]) -> dict[str, float]:
-    return {name: round(sum(loss[name] for loss in losses) / len(losses), 3) for name in losses[0]}
