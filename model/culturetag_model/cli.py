@@ -12,6 +12,7 @@ from culturetag_model.commands import EXISTING_FILE, EXISTING_FOLDER, FOLDER, er
 from culturetag_model.commands.datasets import datasets
 from culturetag_model.commands.features import features
 from culturetag_model.commands.merge import merge
+from culturetag_model.commands.probes import evaluate, train
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -22,9 +23,12 @@ def main() -> None:
     A bundle is a folder: a backbone and its heads in TorchScript, and a manifest that describes them.
 
     \b
-    From a checkpoint to a server:
+    From a checkpoint and a data set to a server:
       culturetag-model export --backbone ntua-slp/CultureMERT-95M --license CC-BY-NC-4.0 --output exported
-      culturetag-model bundle create --backbone exported --head makam.json --output bundles/mine
+      culturetag-model features --backbone exported --root ~/data/makam --output features
+      culturetag-model train features/makam-* --output probes/culturemert
+      culturetag-model evaluate probes/culturemert --output results
+      culturetag-model bundle create --backbone exported --probes probes/culturemert --output bundles/mine
       culturetag-model bundle verify bundles/mine
       culturetag-server --bundle=bundles/mine
     """
@@ -100,6 +104,11 @@ def bundle() -> None:
     metavar="HEAD.json",
     help="A head: BundleHead of culturetag/v1/bundle.proto as JSON; `file` is its TorchScript beside it. Repeatable.",
 )
+@click.option(
+    "--probes",
+    type=EXISTING_FOLDER,
+    help="Instead: the probes that `train` wrote there, of each head the seed with the best validation mAP.",
+)
 @click.option("--random-heads", is_flag=True, help="Instead: six heads of random weights with the real vocabularies.")
 @click.option("--seed", default=0, show_default=True, help="With --random-heads: the seed of the weights.")
 @click.option("--name", help="The name that requests select the model by [default: the backbone's].")
@@ -110,6 +119,7 @@ def bundle() -> None:
 def create(
     backbone: Path,
     heads: tuple[Path, ...],
+    probes: Path | None,
     random_heads: bool,
     seed: int,
     name: str | None,
@@ -124,11 +134,12 @@ def create(
 
     \b
     Examples:
+      culturetag-model bundle create --backbone exported --probes probes/culturemert --output bundles/mine
       culturetag-model bundle create --backbone exported --head makam.json --head fma.json --output bundles/mine
       culturetag-model bundle create --backbone random95m --random-heads --seed 0 --output bundles/load-test
     """
-    if bool(heads) == random_heads:
-        raise click.UsageError("give either --head or --random-heads")
+    if sum((bool(heads), probes is not None, random_heads)) != 1:
+        raise click.UsageError("give one of --probes, --head and --random-heads")
     with errors_as_messages():
         from culturetag_model import recipes
 
@@ -136,6 +147,8 @@ def create(
         given = {field: value for field, value in fields.items() if value is not None}
         if random_heads:
             recipes.bundle_random_heads(backbone, seed, given, output, force)
+        elif probes is not None:
+            recipes.bundle_probes(backbone, probes, given, output, force)
         else:
             recipes.bundle_heads(backbone, heads, given, output, force)
     click.echo(f"wrote {output}")
@@ -160,9 +173,8 @@ def verify(folder: Path) -> None:
         click.echo(f"  {head.name}: {len(head.labels)} labels, {untrained} of them untrained ({head.dataset})")
 
 
-main.add_command(datasets)
-main.add_command(features)
-main.add_command(merge)
+for command in (datasets, features, train, evaluate, merge):
+    main.add_command(command)
 if find_spec("culturetag_model.demo.cli"):
     from culturetag_model.demo.cli import demo
 

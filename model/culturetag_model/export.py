@@ -47,7 +47,7 @@ def export_head(head: ProbeHead, path: Path) -> float:
     Raises:
         ExportError: An output differs by more than `TOLERANCE`.
     """
-    state_shape = (len(head.layer_logits), head.linear.in_features)
+    state_shape = (head.layer_count, head.hidden_size)
     shapes = [(batch, *state_shape) for batch in (1, 3, 33)]
     was_training = head.training
     try:

@@ -1,6 +1,7 @@
 """Probe heads: from the backbone's time-mean hidden states to one logit for each label.
 
-The head is the probe of MERT's evaluation: a learnt convex combination of the hidden states, then one linear layer.
+The head is the probe of MERT's evaluation: a learnt convex combination of the hidden states, then one linear layer, or
+one hidden layer of 512 as in MARBLE's constrained track (Yuan et al. 2023, arXiv:2306.10548).
 """
 
 from collections.abc import Collection
@@ -13,7 +14,8 @@ UNTRAINED_LOGIT = -30.0
 
 
 class ProbeHead(nn.Module):
-    """`[B, L, D] -> [B, K]` logits: a softmax-weighted sum over the L hidden states, dropout in training, then linear.
+    """`[B, L, D] -> [B, K]` logits: a softmax-weighted sum over the L hidden states, dropout in training, then linear;
+    or linear, ReLU, linear.
 
     The logit of an untrained label is `UNTRAINED_LOGIT` whatever the input (see `BundleLabel.untrained_reason`).
     """
@@ -26,6 +28,7 @@ class ProbeHead(nn.Module):
         *,
         untrained: Collection[int] = (),
         dropout: float = 0.0,
+        inner: int = 0,
     ):
         """Args:
         layer_count: L, the number of hidden states.
@@ -33,11 +36,14 @@ class ProbeHead(nn.Module):
         label_count: K, the number of labels.
         untrained: The indices of the labels that aren't trained, in [0, K). Raises `IndexError` outside.
         dropout: The probability with which training drops an input of the linear layer.
+        inner: The width of a layer between; 0 for none.
         """
         super().__init__()
+        self.layer_count, self.hidden_size = layer_count, hidden_size
         self.layer_logits = nn.Parameter(torch.zeros(layer_count))
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(hidden_size, label_count)
+        self.inner = nn.Sequential(nn.Linear(hidden_size, inner), nn.ReLU()) if inner else nn.Identity()
+        self.linear = nn.Linear(inner or hidden_size, label_count)
         self.register_buffer("untrained", torch.zeros(label_count, dtype=torch.bool))
         for index in untrained:
             self.untrained[index] = True
@@ -45,5 +51,5 @@ class ProbeHead(nn.Module):
     def forward(self, hidden_states: Tensor) -> Tensor:
         weights = torch.softmax(self.layer_logits, dim=0)
         combined = torch.einsum("l,bld->bd", weights, hidden_states)
-        logits = self.linear(self.dropout(combined))
+        logits = self.linear(self.inner(self.dropout(combined)))
         return logits.masked_fill(self.untrained, UNTRAINED_LOGIT)

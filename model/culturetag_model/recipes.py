@@ -18,6 +18,7 @@ from culturetag_model.bundle import BACKBONE_FILE, LICENSE_FILE, read_bundle, wr
 from culturetag_model.errors import CultureTagModelError
 from culturetag_model.heads import ProbeHead
 from culturetag_model.manifest import new_manifest, parse_json
+from culturetag_model.runs import chosen_head, trained_heads
 from culturetag_model.snapshot import load_snapshot, resolve
 from culturetag_model.vocabularies import HEAD_NAMES, vocabulary
 
@@ -118,6 +119,33 @@ def bundle_heads(backbone: Path, heads: Sequence[Path], fields: Mapping[str, str
     described = {path: _read_head(path) for path in heads}
     files = {head.name: path.parent / head.file for path, head in described.items()}
     _bundle(backbone, list(described.values()), files, fields, output, force)
+
+
+def bundle_probes(backbone: Path, probes: Path, fields: Mapping[str, str], output: Path, force: bool) -> None:
+    """Adds the probes that `culturetag-model train` wrote to the backbone that they were trained on.
+
+    Of each head the seed with the best validation mAP is taken; its test figures go into the manifest, if `evaluate`
+    measured them.
+
+    Raises:
+        CultureTagModelError: There are no probes, or they were trained on another backbone.
+    """
+    manifest = read_bundle(backbone).manifest
+    heads, modules = [], {}
+    for folder in trained_heads(probes):
+        head, module, identity = chosen_head(folder)
+        # Features of a server name no file; its backbone's id is what there is to compare.
+        expected = (
+            ("sha256", manifest.sha256[BACKBONE_FILE]) if "sha256" in identity else ("backbone", manifest.backbone)
+        )
+        if identity[expected[0]] != expected[1]:
+            raise CultureTagModelError(
+                f"the probe {head.name} was trained on the backbone {identity['backbone']} ({identity[expected[0]]}), "
+                f"and {backbone} holds {manifest.backbone} ({expected[1]})"
+            )
+        heads.append(head)
+        modules[head.name] = module
+    _bundle(backbone, heads, modules, fields, output, force)
 
 
 def bundle_random_heads(backbone: Path, seed: int, fields: Mapping[str, str], output: Path, force: bool) -> None:

@@ -18,6 +18,8 @@ LICENSE_TEXT = "Nobody claims rights in these random numbers.\n"
 def pytest_configure(config: pytest.Config) -> None:
     # TorchScript is deprecated upstream from PyTorch 2.11 on; the bundle's format stays with it until the server moves.
     config.addinivalue_line("filterwarnings", "ignore:`torch.jit:DeprecationWarning")
+    # Networks this small only lose time by waiting for each other's threads.
+    torch.set_num_threads(1)
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

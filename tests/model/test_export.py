@@ -6,7 +6,7 @@ from conftest import noise
 
 from culturetag_model.backbone import Backbone
 from culturetag_model.export import ExportError, export_backbone, export_head
-from culturetag_model.heads import UNTRAINED_LOGIT
+from culturetag_model.heads import UNTRAINED_LOGIT, ProbeHead
 
 
 @pytest.mark.parametrize("shape", [(1, 400), (5, 12_000), (1, 24_001), (4, 120_000)])
@@ -101,3 +101,11 @@ def test_a_module_that_a_trace_cannot_hold_is_refused(tmp_path, backbone, networ
 
     with pytest.raises(ExportError, match=message):
         export_backbone(backbone, tmp_path / "backbone.ts")
+
+
+def test_a_head_with_an_inner_layer_exports(tmp_path):
+    head = ProbeHead(3, 32, 5, untrained=[2], inner=16)
+
+    assert export_head(head, tmp_path / "head.ts") < 1e-5
+    states = noise(4, 3, 32)
+    torch.testing.assert_close(torch.jit.load(tmp_path / "head.ts")(states), head(states), atol=1e-5, rtol=0)

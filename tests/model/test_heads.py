@@ -46,3 +46,12 @@ def test_dropout_acts_in_training_only():
 def test_an_untrained_index_past_the_labels_is_refused():
     with pytest.raises(IndexError):
         ProbeHead(2, 4, 3, untrained=[3])
+
+
+def test_an_inner_layer_stands_between_the_layers_sum_and_the_labels():
+    head = ProbeHead(3, 4, 2, inner=8)
+    states = noise(5, 3, 4)
+
+    inner = torch.relu(states.mean(dim=1) @ head.inner[0].weight.T + head.inner[0].bias)
+
+    torch.testing.assert_close(head(states), inner @ head.linear.weight.T + head.linear.bias)
