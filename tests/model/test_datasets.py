@@ -14,8 +14,11 @@ from dataset_trees import (
 from culturetag_model.cli import main
 from culturetag_model.commands.datasets import HEADS
 from culturetag_model.datasets import open_dataset
+from culturetag_model.datasets.layouts import LAYOUTS, Entry
 from culturetag_model.datasets.recordings import AudioError, DatasetError, Recording
 from culturetag_model.datasets.splits import random_split
+from culturetag_model.datasets.synthetic import render_corpus
+from culturetag_model.demo.synth import SoundfontNotFoundError, check_soundfonts
 from culturetag_model.vocabularies import HEAD_NAMES, vocabulary
 
 MTAT_TAGS = [label.name for label in vocabulary("mtat").labels] + ["banjo"]
@@ -297,3 +300,42 @@ def test_loading_a_missing_or_damaged_file_says_so(tmp_path, content):
 
     with pytest.raises(AudioError, match="^clip.wav: "):
         Recording("clip", path, frozenset(), "train").load(24_000)
+
+
+@pytest.mark.parametrize("head", HEAD_NAMES)
+def test_a_written_layout_is_read_back_with_the_same_labels_and_splits(tmp_path, head):
+    names = [label.name for label in vocabulary(head).labels]
+    layout = LAYOUTS[head](head, tmp_path, 40)
+    labels = [frozenset({names[index % len(names)], names[(3 * index + 1) % len(names)]}) for index in range(40)]
+    for index in range(40):
+        write_audio(layout.audio(index), seconds=0.1)
+
+    layout.describe([Entry(index, found) for index, found in enumerate(labels)])
+
+    dataset = open_dataset(tmp_path)
+    assert (dataset.head, len(dataset.recordings), dataset.missing) == (head, 40, ())
+    by_audio = {recording.audio: recording for recording in dataset.recordings}
+    for index, found in enumerate(labels):
+        recording = by_audio[layout.audio(index)]
+        assert recording.labels == found
+        assert (recording.split == "test") == (layout.split(index) == "test")
+    assert all(dataset.split(name) for name in ("train", "valid", "test"))
+
+
+def test_rendering_a_corpus_keeps_what_stands_there(tmp_path):
+    try:
+        check_soundfonts()
+    except SoundfontNotFoundError:
+        pytest.skip("the soundfonts aren't installed; scripts/setup --for=test installs them")
+    render_corpus("mtat", tmp_path, 16, (1.0, 1.5), workers=1)
+    dataset = open_dataset(tmp_path)
+    times = {recording.audio: recording.audio.stat().st_mtime_ns for recording in dataset.recordings}
+    lost = dataset.recordings[0]
+    content = lost.audio.read_bytes()
+    lost.audio.unlink()
+
+    render_corpus("mtat", tmp_path, 16, (1.0, 1.5), workers=1)
+
+    assert open_dataset(tmp_path).recordings == dataset.recordings
+    assert lost.audio.read_bytes() == content
+    assert [path for path, time in times.items() if path.stat().st_mtime_ns != time] == [lost.audio]

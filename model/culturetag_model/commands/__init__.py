@@ -18,5 +18,5 @@ def errors_as_messages() -> Iterator[None]:
 
     try:
         yield
-    except (CultureTagModelError, FileExistsError) as error:
+    except (CultureTagModelError, FileExistsError, FileNotFoundError) as error:
         raise click.ClickException(str(error)) from error

@@ -1,10 +1,11 @@
 """The commands `culturetag-model datasets ...`."""
 
+import os
 from pathlib import Path
 
 import click
 
-from culturetag_model.commands import EXISTING_FOLDER, errors_as_messages
+from culturetag_model.commands import EXISTING_FOLDER, FOLDER, errors_as_messages
 
 HEADS = ("makam", "hindustani", "carnatic", "lyra", "fma", "mtat")
 """`culturetag_model.vocabularies.HEAD_NAMES`, without the imports that it takes."""
@@ -43,3 +44,25 @@ def check(root: Path, dataset: str | None) -> None:
     for line in report(result):
         click.echo(line)
     raise SystemExit(0 if result.complete else 1)
+
+
+@datasets.command()
+@click.argument("head", type=click.Choice(HEADS))
+@click.option("--output", type=FOLDER, required=True, help="The corpus's folder.")
+@click.option("--recordings", type=click.IntRange(10), default=300, show_default=True)
+@click.option("--seconds", type=(float, float), default=(15.0, 60.0), show_default=True, help="Shortest and longest.")
+@click.option("--workers", type=click.IntRange(1), default=os.cpu_count(), show_default="all cores")
+def render(head: str, output: Path, recordings: int, seconds: tuple[float, float], workers: int) -> None:
+    """Render a synthetic corpus in the layout of HEAD's data set, to try the chain without the real recordings.
+
+    Needs FluidSynth and its soundfonts, as `demo` does. Recordings that stand there already are kept.
+
+    \b
+    Example:
+      culturetag-model datasets render makam --output synthetic/makam
+    """
+    with errors_as_messages():
+        from culturetag_model.datasets.synthetic import render_corpus
+
+        render_corpus(head, output, recordings, seconds, workers=workers)
+    click.echo(f"wrote {output}")

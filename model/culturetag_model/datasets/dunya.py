@@ -19,7 +19,7 @@ from culturetag_model.datasets.splits import split_for
 from culturetag_model.vocabularies import vocabulary
 
 # By head and category: the list of a recording's JSON, and the path to the label's name in one of its items.
-_FIELDS = {
+FIELDS = {
     "makam": {
         "makam": ("makamlist", ("name",)),
         "usul": ("usullist", ("name",)),
@@ -50,7 +50,7 @@ def detect(root: Path) -> str | None:
     if path is None:
         return None
     keys = _read(path).keys()
-    return next((head for head, fields in _FIELDS.items() if all(key in keys for key, _ in fields.values())), None)
+    return next((head for head, fields in FIELDS.items() if all(key in keys for key, _ in fields.values())), None)
 
 
 def load(head: str, root: Path) -> Dataset:
@@ -77,7 +77,7 @@ def load(head: str, root: Path) -> Dataset:
 def _labels(head: str, path: Path) -> frozenset[str]:
     content = _read(path)
     found = set()
-    for category, (key, name_path) in _FIELDS[head].items():
+    for category, (key, name_path) in FIELDS[head].items():
         if not isinstance(content.get(key), list):
             raise DatasetError(f"{path} has no list {key!r}, so it is no {head} recording of Dunya")
         found |= {(category, _plain(_follow(item, name_path))) for item in content[key]}

@@ -17,8 +17,8 @@ from culturetag_model.datasets.recordings import Dataset, DatasetError, Recordin
 from culturetag_model.datasets.splits import GIVEN_SOURCE, RANDOM_SOURCE, given_split, random_split
 from culturetag_model.vocabularies import vocabulary
 
-_CATEGORIES = {"instruments": "instrument", "genres": "genre", "place": "place"}
-_COLUMNS = ("id", *_CATEGORIES, "youtube-id", "start-ts", "end-ts")
+CATEGORIES = {"instruments": "instrument", "genres": "genre", "place": "place"}
+COLUMNS = ("id", *CATEGORIES, "youtube-id", "start-ts", "end-ts")
 # Of the published training split, 7 parts train and 1 part validates, which makes 70/10/20 of all pieces.
 _TRAINING_SHARES = {"train": 7 / 8, "valid": 1 / 8}
 
@@ -65,12 +65,12 @@ def _read_table(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         rows = list(reader)
-        absent = [column for column in _COLUMNS if column not in (reader.fieldnames or [])]
+        absent = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
     if absent:
         raise DatasetError(f"{path} has no column {', '.join(absent)}")
     return rows
 
 
 def _labels(row: dict[str, str]) -> frozenset[str]:
-    found = {(category, name) for column, category in _CATEGORIES.items() for name in row[column].split("|")}
+    found = {(category, name) for column, category in CATEGORIES.items() for name in row[column].split("|")}
     return frozenset(label.name for label in vocabulary("lyra").labels if (label.category, label.name) in found)
