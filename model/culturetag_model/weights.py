@@ -1,7 +1,8 @@
 """The tensors of a checkpoint on disk, one at a time, under the names of transformers' HubertModel.
 
 Neither format can run code here: safetensors holds nothing but numbers, and pickles are read with PyTorch's
-`weights_only`. Both are memory-mapped, so that a tensor costs memory only while it is in use.
+`weights_only`. Both are memory-mapped: a tensor of a safetensors file is in memory only while it is in use, and the
+pages of a pickle are the kernel's to take back.
 """
 
 import zipfile
@@ -32,10 +33,10 @@ class SnapshotError(CultureTagModelError):
 
 
 class Weights:
-    """The weights file of a checkpoint, open for reading. Not thread-safe."""
+    """The weights file of a checkpoint."""
 
     def __init__(self, folder: Path):
-        """Opens `model.safetensors` or else `pytorch_model.bin` of `folder`.
+        """Looks into `model.safetensors` or else `pytorch_model.bin` of `folder`.
 
         Raises:
             SnapshotError: Neither is there or can be read, or two tensors are the same under HubertModel's names.
@@ -61,14 +62,18 @@ class Weights:
     def tensor(self, name: str) -> Tensor:
         """The tensor of a canonical name. Raises `KeyError` if there is none."""
         stored = self._stored[name]
-        return self._pickled[stored] if self._safe is None else self._safe.get_tensor(stored)
+        if self._pickled is not None:
+            return self._pickled[stored]
+        # Opened for each tensor: a mapping that stays open keeps every page that was ever read.
+        with safe_open(self.path, framework="pt") as file:
+            return file.get_tensor(stored)
 
     def _open(self) -> list[str]:
         if self.path.name == SAFETENSORS:
-            self._safe = safe_open(self.path, framework="pt")
-            self.metadata = self._safe.metadata() or {}
-            return list(self._safe.keys())
-        self._safe = None
+            self._pickled = None
+            with safe_open(self.path, framework="pt") as file:
+                self.metadata = file.metadata() or {}
+                return list(file.keys())
         # Files of before PyTorch 1.6 are no zip archives and can't be mapped.
         mapped = zipfile.is_zipfile(self.path)
         self._pickled = torch.load(self.path, map_location="cpu", weights_only=True, mmap=mapped)
