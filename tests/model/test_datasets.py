@@ -339,3 +339,5 @@ def test_rendering_a_corpus_keeps_what_stands_there(tmp_path):
     assert open_dataset(tmp_path).recordings == dataset.recordings
     assert lost.audio.read_bytes() == content
     assert [path for path, time in times.items() if path.stat().st_mtime_ns != time] == [lost.audio]
+    with pytest.raises(DatasetError, match="holds a corpus of .*'count': 16"):
+        render_corpus("mtat", tmp_path, 32, (1.0, 1.5), workers=1)

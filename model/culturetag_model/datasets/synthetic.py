@@ -5,16 +5,19 @@ rendered from what the demo keeps from training: other tempi, tonics and soundfo
 splits`). What a model scores on them says nothing about real recordings.
 """
 
+import json
 import os
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 from tqdm import tqdm
 
 from culturetag_model.datasets.layouts import LAYOUTS, Entry
+from culturetag_model.datasets.recordings import DatasetError
 from culturetag_model.demo.compose import compose
 from culturetag_model.demo.splits import Split
 from culturetag_model.demo.synth import SAMPLE_RATE_HZ, Reverb, check_soundfonts, render
@@ -40,7 +43,8 @@ def render_corpus(
 ) -> None:
     """Renders `count` recordings into `root`, in the layout of the head's data set, with a progress bar.
 
-    The result depends on its arguments alone. Recordings that stand there already aren't rendered again.
+    The result depends on its arguments alone. Recordings that stand there already aren't rendered again; a file
+    render.json keeps the arguments, so that two corpora never mix.
 
     Args:
         head: One of `culturetag_model.vocabularies.HEAD_NAMES`.
@@ -51,14 +55,25 @@ def render_corpus(
 
     Raises:
         culturetag_model.demo.synth.SoundfontNotFoundError: Nothing is written.
+        DatasetError: Another corpus stands there; nothing is written.
     """
     check_soundfonts()
+    _claim(root, {"head": head, "count": count, "seconds": list(seconds)})
     layout = LAYOUTS[head](head, root, count)
     jobs = [_Job(head, index, layout.split(index) == "test", seconds, layout.audio(index)) for index in range(count)]
     with get_context("spawn").Pool(workers) as pool:
         labels = tqdm(pool.imap(_render, jobs, chunksize=4), total=count, desc=head, unit="recording")
         entries = [Entry(index, frozenset(found)) for index, found in enumerate(labels)]
     layout.describe(entries)
+
+
+def _claim(root: Path, arguments: dict[str, Any]) -> None:
+    path = root / "render.json"
+    if not path.exists():
+        root.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(arguments), encoding="utf-8")
+    elif (found := json.loads(path.read_text(encoding="utf-8"))) != arguments:
+        raise DatasetError(f"{root} holds a corpus of {found}, not of {arguments}")
 
 
 def _render(job: _Job) -> set[str]:
