@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <limits>
 #include <thread>
+#include <utility>
 
 #include "absl/flags/flag.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/status_macros.h"
 
 ABSL_FLAG(std::vector<std::string>, bundle, {},
           "Folders of the model bundles to serve, comma-separated. Requests that name no model get the first. Required.");
@@ -22,6 +26,11 @@ ABSL_FLAG(absl::Duration, max_queue_delay, absl::ZeroDuration(),
           "How long a free device waits for a fuller batch. 0: not at all; batches form while the device is busy.");
 ABSL_FLAG(absl::Duration, max_queued_audio, absl::Minutes(60),
           "The most audio that may wait for the device. Beyond it, requests are refused with the time to wait.");
+ABSL_FLAG(double, bulk_share, 0.125,
+          "Of the device's work, what PRIORITY_BULK gets while interactive requests wait, too; alone, it gets all.");
+ABSL_FLAG(std::vector<std::string>, client_weights, {},
+          "NAME=WEIGHT, comma-separated: what clients get of the device against each other. NAME is the call's x-client-id "
+          "metadata or the peer's address (ipv4:10.0.0.7). Clients that aren't named have the weight 1.");
 ABSL_FLAG(absl::Duration, max_audio_duration, absl::Minutes(15), "The longest audio of one request, after decoding.");
 ABSL_FLAG(int64_t, max_request_bytes, int64_t{64} << 20,
           "The largest request message. gRPC's own limit, 4 MiB, holds only 44 s of 24 kHz floats.");
@@ -55,6 +64,7 @@ absl::Status Validate(const Config& config) {
   if (config.max_queued_audio < config.max_audio_duration) {
     return Wrong("max_queued_audio", "must be at least --max_audio_duration, or the longest request would never fit");
   }
+  if (!(config.bulk_share > 0 && config.bulk_share < 1)) return Wrong("bulk_share", "must be between 0 and 1");
   if (config.max_request_bytes < 1 << 16 || config.max_request_bytes > std::numeric_limits<int>::max()) {
     return Wrong("max_request_bytes", "must be 65536 to 2147483647");
   }
@@ -62,6 +72,18 @@ absl::Status Validate(const Config& config) {
   if (config.compute_threads < 1 || config.compute_threads > 1024) return Wrong("compute_threads", "must be 0 to 1024");
   if (config.drain_delay < absl::ZeroDuration()) return Wrong("drain_delay", "must not be negative");
   if (config.drain_timeout < absl::ZeroDuration()) return Wrong("drain_timeout", "must not be negative");
+  return absl::OkStatus();
+}
+
+absl::Status ParseClientWeights(const std::vector<std::string>& flags, std::map<std::string, double>& weights) {
+  for (const std::string& flag : flags) {
+    const std::pair<std::string, std::string> parts = absl::StrSplit(flag, absl::MaxSplits('=', 1));
+    double weight = 0;
+    if (parts.first.empty() || !absl::SimpleAtod(parts.second, &weight) || !(weight >= 0.001 && weight <= 1000)) {
+      return Wrong("client_weights", absl::StrCat("has '", flag, "'; it must be NAME=WEIGHT with a weight of 0.001 to 1000"));
+    }
+    weights[parts.first] = weight;
+  }
   return absl::OkStatus();
 }
 
@@ -81,6 +103,8 @@ absl::StatusOr<Config> ConfigFromFlags() {
   config.max_batch_windows = absl::GetFlag(FLAGS_max_batch_windows);
   config.max_queue_delay = absl::GetFlag(FLAGS_max_queue_delay);
   config.max_queued_audio = absl::GetFlag(FLAGS_max_queued_audio);
+  config.bulk_share = absl::GetFlag(FLAGS_bulk_share);
+  CULTURETAG_RETURN_IF_ERROR(ParseClientWeights(absl::GetFlag(FLAGS_client_weights), config.client_weights));
   config.max_audio_duration = absl::GetFlag(FLAGS_max_audio_duration);
   config.max_request_bytes = absl::GetFlag(FLAGS_max_request_bytes);
   config.decode_threads = or_cores(absl::GetFlag(FLAGS_decode_threads));
@@ -94,7 +118,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   if (log_format != "text" && log_format != "json") return Wrong("log_format", "must be text or json");
   config.log_format = log_format == "json" ? LogFormat::kJson : LogFormat::kText;
 
-  if (const absl::Status status = Validate(config); !status.ok()) return status;
+  CULTURETAG_RETURN_IF_ERROR(Validate(config));
   return config;
 }
 

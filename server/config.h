@@ -3,6 +3,7 @@
 #define CULTURETAG_CONFIG_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct Config {
   int max_batch_windows = 0;
   absl::Duration max_queue_delay;
   absl::Duration max_queued_audio;
+  double bulk_share = 0;
+  std::map<std::string, double> client_weights;
   absl::Duration max_audio_duration;
   int64_t max_request_bytes = 0;
   int decode_threads = 0;

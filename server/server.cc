@@ -45,7 +45,7 @@ class RunningServer final : public Server {
         service_(clock_, metrics_) {}
 
   ~RunningServer() override {
-    if (!drained_) Drain();
+    if (phase_ != Phase::kDraining) Drain();
   }
 
   absl::Status Open() {
@@ -79,9 +79,7 @@ class RunningServer final : public Server {
       models.push_back(models_.back().get());
     }
     LogInfo("warming up and measuring the best batch");
-    batcher_ = std::make_unique<WindowBatcher>(
-        WindowBatcher::Options{config_.max_batch_windows, config_.max_queue_delay, config_.max_queued_audio}, models, clock_,
-        metrics_);
+    batcher_ = std::make_unique<WindowBatcher>(BatcherOptions(), models, clock_, metrics_);
     batcher_for_stop_ = batcher_.get();
     if (stop_.HasBeenNotified()) batcher_->StopWarmup();
     CULTURETAG_ASSIGN_OR_RETURN(const std::vector<WarmupReport> reports, batcher_->WaitUntilWarm());
@@ -89,6 +87,7 @@ class RunningServer final : public Server {
     metrics_.SetQueueProbe([this] { return batcher_->Snapshot(); });
     tagger_ = std::make_unique<Tagger>(Tagger::Options{config_.max_audio_duration}, models, decoders_, *batcher_, clock_, metrics_);
     service_.Serve(*tagger_);
+    phase_ = Phase::kServing;
     SetServing(true);
     LogInfo("serving", {{"port", port_}});
     return absl::OkStatus();
@@ -102,7 +101,7 @@ class RunningServer final : public Server {
   void WaitForStop() override { stop_.WaitForNotification(); }
 
   bool Drain() override {
-    drained_ = true;
+    phase_ = Phase::kDraining;
     SetServing(false);
     bool complete = true;
     if (tagger_ != nullptr) {
@@ -141,6 +140,22 @@ class RunningServer final : public Server {
     return absl::UnavailableError(absl::StrCat("can't write --port_file=", config_.port_file));
   }
 
+  WindowBatcher::Options BatcherOptions() {
+    WindowBatcher::Options options;
+    options.max_batch_windows = config_.max_batch_windows;
+    options.max_queue_delay = config_.max_queue_delay;
+    options.max_queued_audio = config_.max_queued_audio;
+    options.fairness.bulk_share = config_.bulk_share;
+    options.fairness.client_weights = config_.client_weights;
+    options.on_device_health = [this](bool well) { SetDeviceHealth(well); };
+    return options;
+  }
+
+  // A sick device ends SERVING; a well one brings it back, but not before the models are loaded, nor after a drain began.
+  void SetDeviceHealth(bool well) {
+    if (phase_ == Phase::kServing) SetServing(well);
+  }
+
   void ReportModel(const TaggingModel& model, const WarmupReport& report) {
     const ModelSpec& spec = model.spec();
     LogInfo("warm", {{"model", spec.name},
@@ -172,7 +187,9 @@ class RunningServer final : public Server {
 
   // In the order of use: whatever stands below may use what stands above, and is destroyed first.
   Metrics metrics_;
-  std::atomic<bool> serving_{false};
+  enum class Phase { kLoading, kServing, kDraining };
+  std::atomic<Phase> phase_{Phase::kLoading};
+  std::atomic<bool> serving_{false};  // what health says
   std::vector<std::unique_ptr<TaggingModel>> models_;
   std::unique_ptr<WindowBatcher> batcher_;
   WorkerPool decoders_;
@@ -182,7 +199,6 @@ class RunningServer final : public Server {
   std::unique_ptr<HttpEndpoint> http_;
 
   int port_ = 0;
-  bool drained_ = false;
   bool never_ = false;
   std::atomic<bool> stop_requested_{false};
   std::atomic<WindowBatcher*> batcher_for_stop_{nullptr};  // set once Load has made it

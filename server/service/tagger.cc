@@ -137,6 +137,7 @@ class Tagger::ActiveCall final : public Call, public std::enable_shared_from_thi
   void Score(std::vector<Window> windows) {
     ScoringWork work;
     work.model = model_;
+    work.client = request_.client;
     work.priority = request_.priority;
     work.deadline = request_.deadline;
     for (Window& window : windows) {

@@ -35,6 +35,7 @@ struct TagRequest {
   int top_k = 0;
   float min_score = 0;
   bool include_windows = false;
+  std::string client;             // who asks: clients share the device by weight
   Priority priority = Priority::kInteractive;
   absl::Time deadline = absl::InfiniteFuture();  // on the tagger's clock
 };

@@ -1,7 +1,9 @@
 #include "service/tagging_service.h"
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -23,6 +25,19 @@ absl::Time DeadlineOf(const grpc::CallbackServerContext& context, const Clock& c
   return clock.Now() + absl::FromChrono(deadline - std::chrono::system_clock::now());
 }
 
+// Whom the call counts for: the `x-client-id` metadata, or the peer's address without its port, which changes with each
+// connection.
+std::string ClientOf(const grpc::CallbackServerContext& context) {
+  constexpr size_t kMaxBytes = 128;
+  const auto& metadata = context.client_metadata();
+  if (const auto id = metadata.find("x-client-id"); id != metadata.end()) {
+    return std::string(id->second.data(), std::min(id->second.size(), kMaxBytes));
+  }
+  const std::string peer = context.peer();  // "ipv4:10.0.0.1:41234", "ipv6:%5B::1%5D:41234", "unix:"
+  const bool has_port = absl::StartsWith(peer, "ipv");
+  return has_port ? peer.substr(0, peer.rfind(':')) : peer;
+}
+
 }  // namespace
 
 // One Tag call. gRPC deletes nothing: OnDone does.
@@ -41,6 +56,7 @@ class TaggingService::TagReactor final : public grpc::ServerUnaryReactor {
       return End(request.status());
     }
     request->deadline = DeadlineOf(context_, service_.clock_);
+    request->client = ClientOf(context_);
     // A reference of its own: the callback may end this reactor before Tag has returned.
     const std::shared_ptr<CallSlot> slot = slot_;
     std::shared_ptr<Tagger::Call> call =

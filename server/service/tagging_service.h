@@ -1,5 +1,7 @@
 // The gRPC edge: culturetag.v1.TaggingService over a Tagger.
 //
+// Who calls is told by the `x-client-id` metadata or, without it, by the peer's address: clients share the device by weight.
+//
 // Callback API: no method blocks; a reactor lives from the arrival of its call until gRPC is done with it.
 //
 // Thread-safe. Metrics and clock must outlive the service; a tagger must outlive it too, or at least all calls.

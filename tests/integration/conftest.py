@@ -53,10 +53,10 @@ class Server:
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
 
 
-def start_server(folder: Path, *flags: str) -> Server:
+def start_server(folder: Path, *flags: str, bundle: Path = BUNDLE) -> Server:
     """Starts the server and returns once it serves; its log is in `folder`."""
     log = folder / "server.log"
-    command = [SERVER, f"--bundle={BUNDLE}", "--listen=127.0.0.1:0", "--metrics_listen=127.0.0.1:0", *flags]
+    command = [SERVER, f"--bundle={bundle}", "--listen=127.0.0.1:0", "--metrics_listen=127.0.0.1:0", *flags]
     with log.open("w") as out:
         process = subprocess.Popen(command, stderr=out, stdout=out)
     # The log's lines come while this waits; the process's end is what ends a wait in vain.

@@ -26,6 +26,7 @@ Config DemoConfig() {
   config.device = "cpu";
   config.max_batch_windows = 2;
   config.max_queued_audio = absl::Minutes(60);
+  config.bulk_share = 0.125;
   config.max_audio_duration = absl::Minutes(15);
   config.max_request_bytes = 64 << 20;
   config.decode_threads = 2;

@@ -17,8 +17,12 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from culturetag.v1 import tagging_pb2, tagging_pb2_grpc
-from culturetag_model.bundle import read_bundle
-from culturetag_model.reference import tag_file
+from culturetag.v1.bundle_pb2 import BundleHead, BundleLabel
+from culturetag_model.backbone import build_backbone, mert_config
+from culturetag_model.bundle import read_bundle, write_bundle
+from culturetag_model.heads import ProbeHead
+from culturetag_model.manifest import new_manifest
+from culturetag_model.reference import load_mono, tag_file, tag_samples
 
 SERVICE = "culturetag.v1.TaggingService"
 
@@ -87,6 +91,40 @@ def test_cuts_clips_of_any_length_into_windows_and_agrees_with_the_reference(stu
     for head, expected in reference.scores.items():
         for label, score in zip(labels[head], expected, strict=True):
             assert got[head, label] == pytest.approx(score, abs=1e-3)
+
+
+def test_agrees_with_eager_pytorch_of_the_same_weights(melody, tmp_path):
+    # A network of random weights that never were TorchScript: what is compared is the export, the decoder, the resampler,
+    # the windows, the normalisation and the heads, all at once.
+    config = mert_config(
+        layers=3, hidden=48, heads=4, intermediate=64, conv_dim=(24,) * 7, position_kernel=32, position_groups=4
+    )
+    backbone = build_backbone(config, seed=3).eval()
+    head = ProbeHead(backbone.layer_count, backbone.hidden_size, 3).eval()
+    labels = [BundleLabel(name=name, category="makam") for name in ("Rast", "Segah", "Hicaz")]
+    manifest = new_manifest(
+        name="eager",
+        version="1",
+        backbone="random",
+        license="CC0-1.0",
+        description="A test.",
+        normalize=True,
+        heads=[BundleHead(name="makam", title="Makam", dataset="none", labels=labels)],
+    )
+    write_bundle(tmp_path / "bundle", manifest, backbone=backbone, heads={"makam": head}, license_text="None.\n")
+    samples, rate = melody
+    file = tmp_path / "clip.flac"
+    stereo = soxr.resample(np.stack([samples, 0.5 * samples], axis=1)[: 17 * rate], rate, 44100)
+    file.write_bytes(encode(stereo, 44100, "FLAC", "PCM_24"))
+    expected = tag_samples(load_mono(file, 24000), manifest, backbone, {"makam": head})
+
+    server = start_server(tmp_path, bundle=tmp_path / "bundle")
+    with server.channel() as channel:
+        got = scores(tagging_pb2_grpc.TaggingServiceStub(channel).Tag(request(file.read_bytes())))
+    server.process.terminate()
+    assert server.process.wait(timeout=60) == 0
+    for label, score in zip(labels, expected.scores["makam"], strict=True):
+        assert got["makam", label.name] == pytest.approx(score, abs=1e-3)
 
 
 def test_resamples_pcm_as_it_resamples_a_file(stub, melody):
