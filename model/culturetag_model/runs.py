@@ -52,9 +52,16 @@ def train_run(features_folder: Path, recipe: Recipe, seeds: Sequence[int], outpu
     """Trains a probe for each seed and writes them to `output/HEAD`, which it returns.
 
     Raises:
+        RunError: The run already holds probes of another backbone.
         culturetag_model.features.FeaturesError, culturetag_model.probes.TrainingError: See there.
     """
     features = read_features(features_folder)
+    for other in _heads_of(output):
+        backbone = _read(other / TRAINING_FILE)["backbone"]
+        if other.name != features.head and backbone != features.backbone:
+            raise RunError(
+                f"{other} was trained on {backbone}, not on {dict(features.backbone)}; a run has one backbone"
+            )
     probes = [train_probe(features, recipe, seed) for seed in seeds]
     folder = output / features.head
     folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +87,7 @@ def train_run(features_folder: Path, recipe: Recipe, seeds: Sequence[int], outpu
 
 def trained_heads(folder: Path) -> list[Path]:
     """The folders HEAD of a run, in the order of the heads. Raises `RunError` if there are none."""
-    found = [folder / name for name in HEAD_NAMES if (folder / name / TRAINING_FILE).is_file()]
+    found = _heads_of(folder)
     if not found:
         raise RunError(f"{folder} holds no trained probes; `culturetag-model train` writes them")
     return found
@@ -112,6 +119,10 @@ def chosen_head(folder: Path) -> tuple[BundleHead, ProbeHead, dict[str, Any]]:
         evaluation = _read(folder / EVALUATION_FILE)
         description.metrics.extend(_bundle_metrics(evaluation, index, row))
     return description, _load_head(folder, training, row), training["backbone"]
+
+
+def _heads_of(folder: Path) -> list[Path]:
+    return [folder / name for name in HEAD_NAMES if (folder / name / TRAINING_FILE).is_file()]
 
 
 def _described(probe: Probe) -> dict[str, Any]:

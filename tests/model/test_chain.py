@@ -133,6 +133,17 @@ def test_training_again_discards_the_figures_of_earlier_probes(work, tmp_path):
     assert not description.metrics
 
 
+def test_a_run_has_one_backbone(work, tmp_path):
+    (tmp_path / "lyra").mkdir()
+    (tmp_path / "lyra/training.json").write_text('{"backbone": {"backbone": "other"}}')
+    folder = next((work / "features").iterdir())
+
+    result = CliRunner().invoke(main, ["train", str(folder), "--output", str(tmp_path)])
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {tmp_path / 'lyra'} was trained on {{'backbone': 'other'}}, not on ")
+
+
 def test_a_folder_without_probes_is_a_message(tmp_path):
     result = CliRunner().invoke(main, ["evaluate", str(tmp_path), "--output", str(tmp_path / "results")])
 

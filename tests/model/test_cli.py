@@ -113,6 +113,14 @@ def test_random_heads_carry_the_real_vocabularies_and_say_that_they_are_random(t
         assert head.title.endswith("(random weights, seed 0)")
 
 
+@pytest.mark.parametrize("options", [[], ["--random-heads", "--probes", "."]])
+def test_a_bundle_takes_its_heads_from_one_place(tmp_path, options):
+    result = run("bundle", "create", "--backbone", tmp_path, *options, "--output", tmp_path / "bundle")
+
+    assert result.exit_code == 2
+    assert "give one of --probes, --head and --random-heads" in result.stderr
+
+
 def write_head(folder, label_count):
     """Writes `fma.json` and its TorchScript for a backbone of 3 states of 64."""
     export_head(ProbeHead(3, 64, label_count), folder / "fma.ts")
