@@ -5,6 +5,7 @@
 #include <limits>
 #include <thread>
 
+#include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/notification.h"
 #include "base/error_details.h"
 #include "fakes/fake_clock.h"
@@ -28,6 +29,30 @@ std::string Samples(double seconds, float value) {
   std::memcpy(bytes.data(), samples.data(), bytes.size());
   return bytes;
 }
+
+// Keeps `threads` threads of a pool busy from construction to destruction.
+class BusyPool {
+ public:
+  BusyPool(WorkerPool& pool, int threads) : running_(threads), ended_(threads) {
+    for (int i = 0; i < threads; ++i) {
+      EXPECT_TRUE(pool.TrySchedule([this] {
+        running_.DecrementCount();
+        release_.WaitForNotification();
+        ended_.DecrementCount();
+      }));
+    }
+    running_.Wait();
+  }
+  ~BusyPool() {
+    release_.Notify();
+    ended_.Wait();
+  }
+
+ private:
+  absl::BlockingCounter running_;
+  absl::Notification release_;
+  absl::BlockingCounter ended_;
+};
 
 class TaggerTest : public testing::Test {
  protected:
@@ -192,25 +217,14 @@ TEST_F(TaggerTest, TellsWhereTheTimeWent) {
 }
 
 TEST_F(TaggerTest, RefusesWhatNoDecoderHasRoomForAndSaysWhenToRetry) {
-  // Both decoders wait for the test, and four more pieces of work for them.
-  absl::Notification release;
-  std::atomic<int> blocked{0};
-  for (int i = 0; i < 6; ++i) {
-    while (!decoders_.TrySchedule([&] {
-      ++blocked;
-      release.WaitForNotification();
-    })) {
-      std::this_thread::yield();  // until a decoder has taken one
-    }
-  }
-  while (blocked < 2) std::this_thread::yield();
-  const std::string audio = Samples(0.1, 0.5F);
+  const BusyPool busy(decoders_, 2);
   while (decoders_.TrySchedule([] {})) {
   }
+  const std::string audio = Samples(0.1, 0.5F);
   const absl::Status status = Tag(Request(audio)).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_TRUE(RetryDelayOf(status).has_value());
-  release.Notify();
+  EXPECT_THAT(metrics_.Serialize(), HasSubstr("culturetag_rejected_total{reason=\"queue_full\"} 1"));
 }
 
 TEST_F(TaggerTest, CancelsACallWhoseWindowsWait) {
@@ -234,23 +248,17 @@ TEST_F(TaggerTest, CancelsACallWhoseWindowsWait) {
 }
 
 TEST_F(TaggerTest, CancelsACallThatHasNotBeenDecodedYet) {
-  absl::Notification release, done;
-  std::atomic<int> blocked{0};
-  for (int i = 0; i < 2; ++i) {
-    ASSERT_TRUE(decoders_.TrySchedule([&] {
-      ++blocked;
-      release.WaitForNotification();
-    }));
-  }
-  while (blocked < 2) std::this_thread::yield();
   const std::string audio = Samples(0.1, 0.5F);
+  absl::Notification done;
   absl::Status status;
-  const auto call = tagger_->Tag(Request(audio), [&](absl::StatusOr<TagResult> result) {
-    status = result.status();
-    done.Notify();
-  });
-  call->Cancel(WasteReason::kExpired, absl::DeadlineExceededError("late"));
-  release.Notify();
+  {
+    const BusyPool busy(decoders_, 2);
+    const auto call = tagger_->Tag(Request(audio), [&](absl::StatusOr<TagResult> result) {
+      status = result.status();
+      done.Notify();
+    });
+    call->Cancel(WasteReason::kExpired, absl::DeadlineExceededError("late"));
+  }
   done.WaitForNotification();
   EXPECT_EQ(status, absl::DeadlineExceededError("late"));
   EXPECT_TRUE(model_.passes().empty());
