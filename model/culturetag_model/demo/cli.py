@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_SIZES = {"train": 4000, "validation": 300, "test": 900}
+_SIZES = {"train": 1400, "validation": 200, "test": 400}
 
 
 def _default_cache() -> Path:
@@ -53,7 +53,7 @@ def demo() -> None:
 @demo.command()
 @_cache_option
 @click.option("--split", type=click.Choice(list(_SIZES)), multiple=True, help="Only this split; may be repeated.")
-@click.option("--clips", type=click.IntRange(1), help="Clips of each split [default: 4000, 300 and 900].")
+@click.option("--clips", type=click.IntRange(1), help="Clips of each split [default: 1400, 200 and 400].")
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count(), show_default="all cores")
 def render(cache_dir: Path, split: tuple[str, ...], clips: int | None, workers: int) -> None:
     """Render the clips of 10 s that training and evaluation use: about 1 MB each."""
@@ -67,7 +67,7 @@ def render(cache_dir: Path, split: tuple[str, ...], clips: int | None, workers: 
 @demo.command()
 @_cache_option
 @click.option(
-    "--feature-steps", type=click.IntRange(0), default=3000, show_default=True, help="Steps with the front end fixed."
+    "--feature-steps", type=click.IntRange(0), default=1100, show_default=True, help="Steps with the front end fixed."
 )
 @click.option(
     "--audio-steps", type=click.IntRange(0), default=0, show_default=True, help="Steps that train the front end too."
@@ -107,12 +107,15 @@ def evaluate(cache_dir: Path) -> None:
 @click.option("--version", default="1.0.0", show_default=True, help="The version that responses report.")
 @_makam_option
 @click.option("--melody-seed", type=click.IntRange(0), default=0, show_default=True, help="Which of its melodies.")
+@click.option("--note", default="", help="A sentence for the report, for example on how the model was trained.")
 @click.option("--force", is_flag=True, help="Replace the bundle in that folder.")
-def bundle(cache_dir: Path, output: Path, version: str, makam: str, melody_seed: int, force: bool) -> None:
+def bundle(cache_dir: Path, output: Path, version: str, makam: str, melody_seed: int, note: str, force: bool) -> None:
     """Write the trained and measured model as a bundle, with a report and a melody to try it with."""
     from culturetag_model.demo.package import write_demo_bundle
 
-    write_demo_bundle(cache_dir, output, version=version, makam=_makam(makam), melody_seed=melody_seed, force=force)
+    write_demo_bundle(
+        cache_dir, output, version=version, makam=_makam(makam), melody_seed=melody_seed, note=note, force=force
+    )
 
 
 @demo.command()

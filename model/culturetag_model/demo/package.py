@@ -38,10 +38,13 @@ part of this bundle.
 """
 
 
-def write_demo_bundle(cache: Path, folder: Path, *, version: str, makam: str, melody_seed: int, force: bool) -> None:
+def write_demo_bundle(
+    cache: Path, folder: Path, *, version: str, makam: str, melody_seed: int, note: str, force: bool
+) -> None:
     """Writes the bundle of `model.pt` with the figures of `evaluation.json`, both in the cache.
 
-    Beside what every bundle holds it has a report (`EVALUATION.md`) and a melody to try it with (`melody.flac`).
+    Beside what every bundle holds it has a report (`EVALUATION.md`), which ends with `note`, and a melody to try it
+    with (`melody.flac`), in a makam and from a seed of the split `demo`.
 
     Raises:
         FileNotFoundError: The model hasn't been trained or evaluated, or the soundfonts aren't installed.
@@ -60,7 +63,7 @@ def write_demo_bundle(cache: Path, folder: Path, *, version: str, makam: str, me
     )
     heads = {name: model.heads[name] for name in HEAD_NAMES}
     write_bundle(folder, manifest, backbone=model.backbone, heads=heads, license_text=LICENSE_TEXT, force=force)
-    (folder / REPORT_FILE).write_text(markdown(figures), encoding="utf-8")
+    (folder / REPORT_FILE).write_text(markdown(figures) + (f"\n{note}\n" if note else ""), encoding="utf-8")
     write_melody(folder / MELODY_FILE, makam, melody_seed, MELODY_SECONDS, MELODY_RATE_HZ)
     _list_files(folder, (REPORT_FILE, MELODY_FILE))
 
