@@ -27,7 +27,7 @@ _RETRIES = json.dumps(
     {
         "methodConfig": [
             {
-                "name": [{"service": "culturetag.v1.TaggingService"}],
+                "name": [{"service": "culturetag.v1.TaggingService", "method": "Embed"}],
                 "retryPolicy": {
                     "maxAttempts": 5,
                     "initialBackoff": "0.5s",
