@@ -34,6 +34,8 @@ ABSL_FLAG(std::vector<std::string>, client_weights, {},
 ABSL_FLAG(absl::Duration, max_audio_duration, absl::Minutes(15), "The longest audio of one request, after decoding.");
 ABSL_FLAG(int64_t, max_request_bytes, int64_t{64} << 20,
           "The largest request message. gRPC's own limit, 4 MiB, holds only 44 s of 24 kHz floats.");
+ABSL_FLAG(int64_t, max_bytes_in_flight, int64_t{1} << 30,
+          "The most bytes of audio that all requests together hold, from arrival to response; more is refused.");
 ABSL_FLAG(int, decode_threads, 0, "Threads that decode and resample. 0: one for each core.");
 ABSL_FLAG(int, compute_threads, 0, "Threads of one pass of a model on a CPU. 0: one for each core.");
 ABSL_FLAG(absl::Duration, drain_delay, absl::ZeroDuration(),
@@ -67,6 +69,9 @@ absl::Status Validate(const Config& config) {
   if (!(config.bulk_share > 0 && config.bulk_share < 1)) return Wrong("bulk_share", "must be between 0 and 1");
   if (config.max_request_bytes < 1 << 16 || config.max_request_bytes > std::numeric_limits<int>::max()) {
     return Wrong("max_request_bytes", "must be 65536 to 2147483647");
+  }
+  if (config.max_bytes_in_flight < config.max_request_bytes) {
+    return Wrong("max_bytes_in_flight", "must be at least --max_request_bytes, or the largest request would never fit");
   }
   if (config.decode_threads < 1 || config.decode_threads > 1024) return Wrong("decode_threads", "must be 0 to 1024");
   if (config.compute_threads < 1 || config.compute_threads > 1024) return Wrong("compute_threads", "must be 0 to 1024");
@@ -107,6 +112,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   CULTURETAG_RETURN_IF_ERROR(ParseClientWeights(absl::GetFlag(FLAGS_client_weights), config.client_weights));
   config.max_audio_duration = absl::GetFlag(FLAGS_max_audio_duration);
   config.max_request_bytes = absl::GetFlag(FLAGS_max_request_bytes);
+  config.max_bytes_in_flight = absl::GetFlag(FLAGS_max_bytes_in_flight);
   config.decode_threads = or_cores(absl::GetFlag(FLAGS_decode_threads));
   config.compute_threads = or_cores(absl::GetFlag(FLAGS_compute_threads));
   config.drain_delay = absl::GetFlag(FLAGS_drain_delay);

@@ -27,6 +27,7 @@ struct Config {
   std::map<std::string, double> client_weights;
   absl::Duration max_audio_duration;
   int64_t max_request_bytes = 0;
+  int64_t max_bytes_in_flight = 0;
   int decode_threads = 0;
   int compute_threads = 0;
   absl::Duration drain_delay;

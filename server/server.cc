@@ -27,11 +27,14 @@
 namespace culturetag {
 namespace {
 
-// Requests that may wait for each decoding thread. Each holds its message, so that this bounds memory, too.
+// Requests that may wait for each decoding thread. (Their bytes are bounded by --max_bytes_in_flight.)
 constexpr int kQueuedPerDecoder = 32;
 
-// How long gRPC may take to hand the last responses to the network.
-constexpr absl::Duration kFlushTime = absl::Seconds(5);
+// How long gRPC may take to hand the last responses to the network. Health watches, which never end by themselves, are
+// cut off then.
+constexpr absl::Duration kFlushTime = absl::Seconds(1);
+
+enum class Phase { kLoading, kServing, kDraining };
 
 class RunningServer final : public Server {
  public:
@@ -42,10 +45,10 @@ class RunningServer final : public Server {
         clock_(Clock::Real()),
         metrics_(CULTURETAG_VERSION),
         decoders_(config.decode_threads, config.decode_threads * kQueuedPerDecoder),
-        service_(clock_, metrics_) {}
+        service_(config.max_bytes_in_flight, clock_, metrics_) {}
 
   ~RunningServer() override {
-    if (phase_ != Phase::kDraining) Drain();
+    if (!drained_) Drain();
   }
 
   absl::Status Open() {
@@ -81,14 +84,13 @@ class RunningServer final : public Server {
     LogInfo("warming up and measuring the best batch");
     batcher_ = std::make_unique<WindowBatcher>(BatcherOptions(), models, clock_, metrics_);
     batcher_for_stop_ = batcher_.get();
-    if (stop_.HasBeenNotified()) batcher_->StopWarmup();
+    if (stop_requested_) batcher_->StopWarmup();
     CULTURETAG_ASSIGN_OR_RETURN(const std::vector<WarmupReport> reports, batcher_->WaitUntilWarm());
     for (size_t i = 0; i < models.size(); ++i) ReportModel(*models[i], reports[i]);
     metrics_.SetQueueProbe([this] { return batcher_->Snapshot(); });
     tagger_ = std::make_unique<Tagger>(Tagger::Options{config_.max_audio_duration}, models, decoders_, *batcher_, clock_, metrics_);
     service_.Serve(*tagger_);
-    phase_ = Phase::kServing;
-    SetServing(true);
+    EnterPhase(Phase::kServing);
     LogInfo("serving", {{"port", port_}});
     return absl::OkStatus();
   }
@@ -101,8 +103,8 @@ class RunningServer final : public Server {
   void WaitForStop() override { stop_.WaitForNotification(); }
 
   bool Drain() override {
-    phase_ = Phase::kDraining;
-    SetServing(false);
+    drained_ = true;
+    EnterPhase(Phase::kDraining);
     bool complete = true;
     if (tagger_ != nullptr) {
       LogInfo("draining", {{"delay", absl::FormatDuration(config_.drain_delay)},
@@ -153,7 +155,14 @@ class RunningServer final : public Server {
 
   // A sick device ends SERVING; a well one brings it back, but not before the models are loaded, nor after a drain began.
   void SetDeviceHealth(bool well) {
+    absl::MutexLock lock(&phase_mutex_);
     if (phase_ == Phase::kServing) SetServing(well);
+  }
+
+  void EnterPhase(Phase phase) {
+    absl::MutexLock lock(&phase_mutex_);
+    phase_ = phase;
+    SetServing(phase == Phase::kServing);
   }
 
   void ReportModel(const TaggingModel& model, const WarmupReport& report) {
@@ -187,8 +196,8 @@ class RunningServer final : public Server {
 
   // In the order of use: whatever stands below may use what stands above, and is destroyed first.
   Metrics metrics_;
-  enum class Phase { kLoading, kServing, kDraining };
-  std::atomic<Phase> phase_{Phase::kLoading};
+  absl::Mutex phase_mutex_;
+  Phase phase_ ABSL_GUARDED_BY(phase_mutex_) = Phase::kLoading;
   std::atomic<bool> serving_{false};  // what health says
   std::vector<std::unique_ptr<TaggingModel>> models_;
   std::unique_ptr<WindowBatcher> batcher_;
@@ -199,6 +208,7 @@ class RunningServer final : public Server {
   std::unique_ptr<HttpEndpoint> http_;
 
   int port_ = 0;
+  bool drained_ = false;
   bool never_ = false;
   std::atomic<bool> stop_requested_{false};
   std::atomic<WindowBatcher*> batcher_for_stop_{nullptr};  // set once Load has made it

@@ -189,9 +189,9 @@ class SndfileDecoder final : public Decoder {
   absl::StatusOr<size_t> AverageChannels(size_t frame_count, absl::Span<float> mono) const {
     const auto channels = static_cast<size_t>(info_.channel_count);
     for (size_t frame = 0; frame < frame_count; ++frame) {
-      float sum = 0;
+      double sum = 0;  // so that loud channels don't overflow
       for (size_t channel = 0; channel < channels; ++channel) sum += block_[frame * channels + channel];
-      mono[frame] = sum / static_cast<float>(channels);
+      mono[frame] = static_cast<float>(sum / static_cast<double>(channels));
       if (!std::isfinite(mono[frame])) {
         return absl::InvalidArgumentError("the audio contains samples that are not a number or infinite");
       }

@@ -38,9 +38,9 @@ class PcmDecoder final : public Decoder {
     const size_t frame_count = std::min(mono.size(), rest_.size() / frame_bytes);
     const char* next = rest_.data();
     for (size_t frame = 0; frame < frame_count; ++frame) {
-      float sum = 0;
+      double sum = 0;  // so that loud channels don't overflow
       for (size_t channel = 0; channel < channels; ++channel, next += sample_bytes) sum += ReadSample(encoding_, next);
-      mono[frame] = sum / static_cast<float>(channels);
+      mono[frame] = static_cast<float>(sum / static_cast<double>(channels));
       if (!std::isfinite(mono[frame])) {
         return InvalidField("samples", "the audio contains samples that are not a number or infinite");
       }

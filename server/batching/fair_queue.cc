@@ -1,18 +1,8 @@
 #include "batching/fair_queue.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
 namespace culturetag {
-namespace {
-
-// Idle clients are kept until the present has caught up with their virtual time; with more of them than this, those are
-// looked for.
-constexpr size_t kManyClients = 1024;
-
-}  // namespace
-
 class FairQueue::Client {
  public:
   // Its entries in one bucket.
@@ -21,8 +11,9 @@ class FairQueue::Client {
     uint64_t last_turn = 0;     // when a window was last taken of them
   };
 
-  explicit Client(double weight_in) : weight(weight_in) {}
+  Client(std::string name_in, double weight_in) : name(std::move(name_in)), weight(weight_in) {}
 
+  const std::string name;
   const double weight;
   double virtual_time = 0;
   int entry_count = 0;
@@ -58,9 +49,9 @@ FairQueue::Client& FairQueue::Activate(Entry& entry) {
   Class& in = ClassOf(entry.priority_);
   // A class or a client that was idle starts at the present.
   if (in.waiting_windows == 0) in.virtual_time = std::max(in.virtual_time, present_);
-  if (in.clients.size() > kManyClients) ForgetIdleClients(in);
+  if (in.clients.size() > in.sweep_at) ForgetIdleClients(in);
   std::unique_ptr<Client>& client = in.clients[entry.client_name_];
-  if (client == nullptr) client = std::make_unique<Client>(WeightOf(entry.client_name_));
+  if (client == nullptr) client = std::make_unique<Client>(entry.client_name_, WeightOf(entry.client_name_));
   if (client->entry_count == 0) {
     client->virtual_time = std::max(client->virtual_time, in.present);
     in.active.insert({client->virtual_time, client.get()});
@@ -82,8 +73,15 @@ void FairQueue::TakeWindow(Entry& entry, absl::Time now) {
   Client& client = *entry.queued_for_;
   Class& in = ClassOf(entry.priority_);
   const double audio = absl::ToDoubleSeconds(entry.window_audio_);
-  // A window out of turn is free for its class, too: it must not cost another of its clients a turn.
-  if (client.virtual_time <= in.present) in.virtual_time = present_ + audio / ShareOf(entry.priority_);
+  // A window out of turn, which fills a batch that another client leads, moves no present; and it is free for its class:
+  // it must not cost another of its clients a turn.
+  const bool in_turn = client.virtual_time <= in.active.begin()->first;
+  if (in_turn) {
+    in.present = client.virtual_time;
+    const Class& other = classes_[1 - static_cast<size_t>(entry.priority_)];
+    if (other.waiting_windows == 0 || in.virtual_time <= other.virtual_time) present_ = in.virtual_time;
+    in.virtual_time = present_ + audio / ShareOf(entry.priority_);
+  }
   SetVirtualTime(client, entry.priority_, in.present + audio / client.weight);
 
   Client::Turns& turns = client.buckets.at(entry.key_);
@@ -91,17 +89,10 @@ void FairQueue::TakeWindow(Entry& entry, absl::Time now) {
   turns.entries.splice(turns.entries.end(), turns.entries, entry.turn_);
   buckets_.at(entry.key_).waiting_since = now;
   Account(entry, 1);
-  UpdatePresents();
-}
 
-void FairQueue::UpdatePresents() {
-  double smallest = std::numeric_limits<double>::infinity();
-  for (Class& in : classes_) {
-    if (in.active.empty()) continue;
-    in.present = std::max(in.present, in.active.begin()->first);
-    smallest = std::min(smallest, in.virtual_time);
-  }
-  if (std::isfinite(smallest)) present_ = std::max(present_, smallest);
+  // Idle time begins where the last window ends: who comes next starts level with who was served last.
+  if (in.active.empty()) in.present = std::max(in.present, client.virtual_time);
+  if (empty()) present_ = std::max(present_, in.virtual_time);
 }
 
 void FairQueue::Account(Entry& entry, size_t windows) {
@@ -157,15 +148,15 @@ std::map<int, absl::Duration> FairQueue::AudioAhead(const std::string& client, P
       interactive += std::min(waiting, limit);
     }
   };
-  for (const auto& [name, other] : ClassOf(priority).clients) {
-    add(*other, name == client ? audio * other->entry_count : audio * (other->weight / weight));
+  for (const auto& [time, other] : ClassOf(priority).active) {
+    add(*other, other->name == client ? audio * other->entry_count : audio * (other->weight / weight));
   }
   if (priority == Priority::kBulk) {
-    for (const auto& [name, other] : ClassOf(Priority::kInteractive).clients) add(*other, absl::InfiniteDuration());
+    for (const auto& [time, other] : ClassOf(Priority::kInteractive).active) add(*other, absl::InfiniteDuration());
   } else if (ClassOf(Priority::kBulk).waiting_windows > 0) {
     // Bulk takes its share of the time beside them.
     const absl::Duration share = (interactive + audio) * (options_.bulk_share / (1 - options_.bulk_share));
-    for (const auto& [name, other] : ClassOf(Priority::kBulk).clients) {
+    for (const auto& [time, other] : ClassOf(Priority::kBulk).active) {
       for (const auto& [model, waiting] : other->waiting_audio) {
         ahead[model] += std::min(waiting, share * absl::FDivDuration(waiting, ClassOf(Priority::kBulk).waiting_audio));
       }
@@ -202,10 +193,16 @@ void FairQueue::SetVirtualTime(Client& client, Priority priority, double virtual
 }
 
 void FairQueue::ForgetIdleClients(Class& in) {
-  for (auto client = in.clients.begin(); client != in.clients.end();) {
-    const bool forget = client->second->entry_count == 0 && client->second->virtual_time <= in.present;
-    client = forget ? in.clients.erase(client) : std::next(client);
+  std::vector<std::pair<double, std::string>> idle;
+  for (const auto& [name, client] : in.clients) {
+    if (client->entry_count == 0) idle.push_back({client->virtual_time, name});
   }
+  std::sort(idle.begin(), idle.end());
+  // Those that are owed nothing; and of the others those that wait least, if there are too many names to remember.
+  for (size_t i = 0; i < idle.size(); ++i) {
+    if (idle[i].first <= in.present || idle.size() - i > kManyClients / 2) in.clients.erase(idle[i].second);
+  }
+  in.sweep_at = std::max(kManyClients, 2 * in.clients.size());  // so that sweeps cost little for each new client
 }
 
 }  // namespace culturetag

@@ -84,6 +84,9 @@ class FairQueue {
     std::list<Entry*>::iterator turn_;  // among its client's entries of its bucket
   };
 
+  // Idle clients are kept until the present has caught up with their virtual time, but no more of them than this.
+  static constexpr size_t kManyClients = 1024;
+
   explicit FairQueue(Options options);
   ~FairQueue();
 
@@ -105,8 +108,11 @@ class FairQueue {
   // The buckets that have windows, in the order of their keys. `max_batch_windows` is left for the caller to fill.
   std::vector<std::pair<BucketKey, BucketState>> Buckets() const;
 
-  // The audio, divided by the rate of its bucket's model, that would be served before the last window of a new request
-  // of `client` with `audio` in all, by model. Counts what waits, not what the device runs.
+  // Clients of both classes that are remembered, active or not.
+  size_t client_count() const { return classes_[0].clients.size() + classes_[1].clients.size(); }
+
+  // The audio, by model, that would be served before the last window of a new request
+  // of `client` with `audio` in all. Counts what waits, not what the device runs.
   std::map<int, absl::Duration> AudioAhead(const std::string& client, Priority priority, absl::Duration audio) const;
 
  private:
@@ -118,10 +124,12 @@ class FairQueue {
   };
   struct Class {
     double virtual_time = 0;  // of the class against the other one
-    double present = 0;       // the smallest virtual time of its active clients, or the last that was
+    // The virtual time at which the last window in turn was taken.
+    double present = 0;
     int waiting_windows = 0;
     absl::Duration waiting_audio;
-    std::map<std::string, std::unique_ptr<Client>> clients;
+    std::map<std::string, std::unique_ptr<Client>> clients;  // active ones, and idle ones whose virtual time is to come
+    size_t sweep_at = kManyClients;                          // with more clients than this, idle ones are forgotten
     std::set<std::pair<double, Client*>> active;  // the clients with waiting windows, by virtual time
   };
 
@@ -133,8 +141,6 @@ class FairQueue {
   // The class that is served next in `bucket`.
   size_t NextClass(const Bucket& bucket) const;
   void SetVirtualTime(Client& client, Priority priority, double virtual_time);
-  // Moves the presents on after windows were taken.
-  void UpdatePresents();
   // Takes `windows` off the account, and `entry` out of its turn if nothing is left of it.
   void Account(Entry& entry, size_t windows);
   void ForgetIdleClients(Class& in);
@@ -142,7 +148,7 @@ class FairQueue {
   const Options options_;
   std::map<BucketKey, Bucket> buckets_;  // only those with waiting windows
   std::array<Class, kPriorityCount> classes_;
-  double present_ = 0;             // the smallest virtual time of the classes that wait, or the last that was
+  double present_ = 0;             // of the classes against each other, likewise
   uint64_t turns_ = 0;             // windows taken so far
 };
 

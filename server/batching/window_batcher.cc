@@ -311,7 +311,11 @@ WindowBatcher::Finished WindowBatcher::End(const std::shared_ptr<Submission>& su
 }
 
 void WindowBatcher::CallBack(std::vector<Finished> finished) {
-  for (Finished& one : finished) std::move(one.submission->callback)(std::move(one.result));
+  for (Finished& one : finished) {
+    // Moved out, so that what the callback holds goes with it: its owner may hold the submission in turn.
+    Callback callback = std::move(one.submission->callback);
+    std::move(callback)(std::move(one.result));
+  }
 }
 
 std::vector<std::pair<BucketKey, BucketState>> WindowBatcher::Buckets() const {

@@ -54,9 +54,9 @@ class CivetEndpoint final : public HttpEndpoint {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Create(const std::string& address, Handlers handlers) {
-  // A port of its own costs little: two threads serve a scraper and a probe; a client that dawdles is dropped.
-  const std::vector<std::string> options = {"listening_ports",    address, "num_threads",         "2",
-                                            "request_timeout_ms", "5000",  "enable_keep_alive",   "no",
+  // A thread a connection: enough that a few clients that dawdle, and are dropped after a second, can't starve a probe.
+  const std::vector<std::string> options = {"listening_ports",    address, "num_threads",         "16",
+                                            "request_timeout_ms", "1000",  "enable_keep_alive",   "no",
                                             "enable_directory_listing", "no"};
   try {
     return std::make_unique<CivetEndpoint>(options, std::move(handlers));

@@ -22,6 +22,12 @@ constexpr size_t kBlockFrames = 16384;
 // A refused client shouldn't come back before a decoder has had the time to finish a clip.
 constexpr absl::Duration kDecoderRetryDelay = absl::Milliseconds(200);
 
+// Samples near the largest float overflow in the resampler's filter, though each of them is finite.
+absl::Status CheckFinite(const std::vector<float>& samples) {
+  if (std::all_of(samples.begin(), samples.end(), [](float sample) { return std::isfinite(sample); })) return absl::OkStatus();
+  return absl::InvalidArgumentError("the audio is too loud to be resampled; samples should be within -1 and 1");
+}
+
 absl::Duration SamplesToDuration(int64_t samples, int rate_hz) { return absl::Seconds(1) * samples / rate_hz; }
 
 }  // namespace
@@ -94,6 +100,7 @@ class Tagger::ActiveCall final : public Call, public std::enable_shared_from_thi
   }
 
   absl::Status DecodeBlocks(std::vector<Window>& windows, absl::Duration& resampling) {
+    CULTURETAG_RETURN_IF_ERROR(CheckCancelled());
     CULTURETAG_ASSIGN_OR_RETURN(const std::unique_ptr<Decoder> decoder,
                                 request_.pcm ? OpenPcm(*request_.pcm, request_.audio) : OpenEncoded(request_.audio));
     result_.source = decoder->info();
@@ -117,6 +124,7 @@ class Tagger::ActiveCall final : public Call, public std::enable_shared_from_thi
       resampled.clear();
       CULTURETAG_RETURN_IF_ERROR(more ? resampler->Process(absl::MakeConstSpan(block.data(), read), resampled)
                                       : resampler->Finish(resampled));
+      CULTURETAG_RETURN_IF_ERROR(CheckFinite(resampled));
       windower.Push(resampled, windows);
       resampling += tagger_.clock_.Now() - start;
     }
@@ -196,6 +204,7 @@ class Tagger::ActiveCall final : public Call, public std::enable_shared_from_thi
   }
 
   absl::Status CheckCancelled() {
+    if (tagger_.cut_off_) return absl::UnavailableError("the server shut down before the audio was decoded");
     absl::MutexLock lock(&mutex_);
     return cancelled_.has_value() ? cancelled_->status : absl::OkStatus();
   }
@@ -239,9 +248,8 @@ bool Tagger::Drain(absl::Time deadline) {
     draining_ = true;
     if (clock_.AwaitUntil(mutex_, absl::Condition(this, &Tagger::NoneActive), deadline)) return true;
   }
+  cut_off_ = true;
   batcher_.Drain(clock_.Now());
-  // What is still in a decoder ends as soon as it meets the batcher, which now refuses; that is bounded by the length of
-  // one request's audio.
   absl::MutexLock lock(&mutex_);
   mutex_.Await(absl::Condition(this, &Tagger::NoneActive));
   return false;

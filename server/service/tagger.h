@@ -5,6 +5,7 @@
 #ifndef CULTURETAG_SERVICE_TAGGER_H_
 #define CULTURETAG_SERVICE_TAGGER_H_
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -83,7 +84,8 @@ class Tagger {
   std::shared_ptr<Call> Tag(TagRequest request, Callback callback) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Refuses new requests from now on with UNAVAILABLE, and blocks until those accepted have ended or `deadline` has passed,
-  // when what is left ends with UNAVAILABLE, too. Returns whether nothing was cut off.
+  // when what is left ends with UNAVAILABLE, too: at once, but for a block of audio that a decoder is at. Returns whether
+  // nothing was cut off.
   bool Drain(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::vector<TaggingModel*>& models() const { return models_; }
@@ -98,6 +100,7 @@ class Tagger {
 
   const Options options_;
   const std::vector<TaggingModel*> models_;
+  std::atomic<bool> cut_off_{false};  // the time for draining is over
   WorkerPool& decoders_;
   WindowBatcher& batcher_;
   Clock& clock_;

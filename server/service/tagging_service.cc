@@ -16,6 +16,9 @@
 namespace culturetag {
 namespace {
 
+// About the time in which a clip is decoded and scored, and its bytes are free again.
+constexpr absl::Duration kBytesRetryDelay = absl::Milliseconds(500);
+
 absl::Status Loading() { return absl::UnavailableError("the models are being loaded; try again soon"); }
 
 // gRPC's deadline, on the system's clock, as a time of `clock`.
@@ -55,6 +58,12 @@ class TaggingService::TagReactor final : public grpc::ServerUnaryReactor {
       if (bad_audio) service_.metrics_.RecordRejected(RejectReason::kBadAudio);
       return End(request.status());
     }
+    const auto bytes = static_cast<int64_t>(request->audio.size());
+    if (!service_.bytes_in_flight_.TryTake(bytes)) {
+      service_.metrics_.RecordRejected(RejectReason::kQueueFull);
+      return End(RetryLater("too much audio is in flight", kBytesRetryDelay));
+    }
+    bytes_in_flight_ = bytes;
     request->deadline = DeadlineOf(context_, service_.clock_);
     request->client = ClientOf(context_);
     // A reference of its own: the callback may end this reactor before Tag has returned.
@@ -77,7 +86,10 @@ class TaggingService::TagReactor final : public grpc::ServerUnaryReactor {
     }
   }
 
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    service_.bytes_in_flight_.Give(bytes_in_flight_);
+    delete this;
+  }
 
  private:
   // Where a cancellation meets the call that it cancels, whichever comes first.
@@ -114,6 +126,7 @@ class TaggingService::TagReactor final : public grpc::ServerUnaryReactor {
   grpc::CallbackServerContext& context_;
   v1::TagResponse& response_;
   const absl::Time arrival_;
+  int64_t bytes_in_flight_ = 0;  // taken of the service's budget
   const std::shared_ptr<CallSlot> slot_ = std::make_shared<CallSlot>();
 };
 

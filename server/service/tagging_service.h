@@ -10,6 +10,7 @@
 
 #include <atomic>
 
+#include "base/byte_budget.h"
 #include "base/clock.h"
 #include "culturetag/v1/tagging.grpc.pb.h"
 #include "observability/metrics.h"
@@ -19,7 +20,10 @@ namespace culturetag {
 
 class TaggingService final : public v1::TaggingService::CallbackService {
  public:
-  TaggingService(Clock& clock, Metrics& metrics) : clock_(clock), metrics_(metrics) {}
+  // All requests together hold at most `max_bytes_in_flight` of audio, from the arrival of a message until its response;
+  // what comes beyond that is refused with RESOURCE_EXHAUSTED.
+  TaggingService(int64_t max_bytes_in_flight, Clock& clock, Metrics& metrics)
+      : clock_(clock), metrics_(metrics), bytes_in_flight_(max_bytes_in_flight) {}
 
   // Opens the service. Before this, calls end with UNAVAILABLE.
   void Serve(Tagger& tagger) { tagger_ = &tagger; }
@@ -38,6 +42,7 @@ class TaggingService final : public v1::TaggingService::CallbackService {
 
   Clock& clock_;
   Metrics& metrics_;
+  ByteBudget bytes_in_flight_;
   std::atomic<Tagger*> tagger_{nullptr};
 };
 

@@ -1,9 +1,11 @@
 """What the end-to-end tests share: the real server on the demo bundle, on free loopback ports, and stock clients of it."""
 
+import contextlib
 import dataclasses
 import io
 import re
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,19 +55,36 @@ class Server:
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
 
 
+START_TIMEOUT_S = 120
+
+
+@contextlib.contextmanager
+def running_server(folder: Path, *flags: str, bundle: Path = BUNDLE) -> Iterator[Server]:
+    """A server that serves, with its log in `folder`; at the end it is drained, and must say that it lost nothing."""
+    server = start_server(folder, *flags, bundle=bundle)
+    try:
+        yield server
+    except BaseException:
+        server.process.kill()
+        server.process.wait()
+        raise
+    server.process.terminate()
+    assert server.process.wait(timeout=60) == 0
+
+
 def start_server(folder: Path, *flags: str, bundle: Path = BUNDLE) -> Server:
-    """Starts the server and returns once it serves; its log is in `folder`."""
+    """Starts the server and returns once it serves."""
     log = folder / "server.log"
     command = [SERVER, f"--bundle={bundle}", "--listen=127.0.0.1:0", "--metrics_listen=127.0.0.1:0", *flags]
     with log.open("w") as out:
         process = subprocess.Popen(command, stderr=out, stdout=out)
-    # The log's lines come while this waits; the process's end is what ends a wait in vain.
+    deadline = time.monotonic() + START_TIMEOUT_S
     while " serving " not in (text := log.read_text()):
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.1)
-        except subprocess.TimeoutExpired:
-            continue
-        pytest.fail(f"the server ended with {process.returncode}:\n{text}")
+        if process.returncode is not None or time.monotonic() > deadline:
+            process.kill()
+            pytest.fail(f"the server doesn't serve (exit code {process.returncode}):\n{text}")
     ports = re.search(r"port=(\d+) metrics_port=(\d+)", text)
     return Server(process, int(ports[1]), int(ports[2]))
 
@@ -73,10 +92,8 @@ def start_server(folder: Path, *flags: str, bundle: Path = BUNDLE) -> Server:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests that don't change it."""
-    running = start_server(tmp_path_factory.mktemp("server"), "--max_batch_windows=4")
-    yield running
-    running.process.terminate()
-    assert running.process.wait(timeout=60) == 0, "a drain with nothing pending must be complete"
+    with running_server(tmp_path_factory.mktemp("server"), "--max_batch_windows=4") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import grpc
 import numpy as np
 import pytest
 import soxr
-from conftest import BUNDLE, ROOT, encode, largest_difference, request, scores, start_server
+from conftest import BUNDLE, ROOT, encode, largest_difference, request, running_server, scores
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -118,11 +118,8 @@ def test_agrees_with_eager_pytorch_of_the_same_weights(melody, tmp_path):
     file.write_bytes(encode(stereo, 44100, "FLAC", "PCM_24"))
     expected = tag_samples(load_mono(file, 24000), manifest, backbone, {"makam": head})
 
-    server = start_server(tmp_path, bundle=tmp_path / "bundle")
-    with server.channel() as channel:
+    with running_server(tmp_path, bundle=tmp_path / "bundle") as server, server.channel() as channel:
         got = scores(tagging_pb2_grpc.TaggingServiceStub(channel).Tag(request(file.read_bytes())))
-    server.process.terminate()
-    assert server.process.wait(timeout=60) == 0
     for label, score in zip(labels, expected.scores["makam"], strict=True):
         assert got["makam", label.name] == pytest.approx(score, abs=1e-3)
 
@@ -241,12 +238,29 @@ def test_names_the_heads_and_models_that_exist(stub, melody):
 
 
 def test_refuses_a_message_that_is_larger_than_the_limit(tmp_path):
-    server = start_server(tmp_path, "--max_request_bytes=100000")
-    with server.channel() as channel, pytest.raises(grpc.RpcError) as refused:
-        tagging_pb2_grpc.TaggingServiceStub(channel).Tag(request(bytes(100001)))
+    with running_server(tmp_path, "--max_request_bytes=100000") as server, server.channel() as channel:
+        with pytest.raises(grpc.RpcError) as refused:
+            tagging_pb2_grpc.TaggingServiceStub(channel).Tag(request(bytes(100001)))
     assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-    server.process.terminate()
-    assert server.process.wait(timeout=60) == 0
+
+
+def test_holds_no_memory_of_calls_that_were_given_up(server, stub, melody):
+    samples, rate = melody
+    track = encode(np.resize(samples, 120 * rate), rate)
+
+    def give_up() -> None:
+        with pytest.raises(grpc.RpcError) as error:
+            stub.Tag(request(track), timeout=0.3)
+        assert error.value.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+    for _ in range(3):
+        give_up()
+    before = server.resident_mb()
+    for _ in range(20):
+        give_up()
+    while server.metric("culturetag_pending_windows") > 0:
+        pass
+    assert server.resident_mb() < before + 30, "each held 11 MB of windows"
 
 
 # --- How it is operated
@@ -278,9 +292,12 @@ def test_metrics_and_probes_answer(server, stub, melody):
 
 
 def test_sigterm_finishes_what_was_accepted_and_refuses_the_rest(tmp_path, melody):
-    server = start_server(tmp_path, "--drain_delay=1s")
     samples, rate = melody
-    with server.channel() as channel, ThreadPoolExecutor(4) as threads:
+    with (
+        running_server(tmp_path, "--drain_delay=1s") as server,
+        server.channel() as channel,
+        ThreadPoolExecutor(4) as threads,
+    ):
         stub = tagging_pb2_grpc.TaggingServiceStub(channel)
         health = health_pb2_grpc.HealthStub(channel)
         long_clip = encode(np.resize(samples, 60 * rate), rate)
@@ -293,7 +310,6 @@ def test_sigterm_finishes_what_was_accepted_and_refuses_the_rest(tmp_path, melod
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
         assert stub.Tag(request(encode(samples[:rate], rate))).heads, "accepted during --drain_delay"
         assert all(call.result().heads for call in accepted)
-    assert server.process.wait(timeout=60) == 0
 
 
 @pytest.mark.parametrize(

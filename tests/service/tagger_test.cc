@@ -264,6 +264,49 @@ TEST_F(TaggerTest, CancelsACallThatHasNotBeenDecodedYet) {
   EXPECT_TRUE(model_.passes().empty());
 }
 
+// A call and its submission know each other; neither may keep the other alive once the call has ended.
+TEST_F(TaggerTest, LetsGoOfItsCalls) {
+  const std::string audio = Samples(0.1, 0.5F);
+  absl::Notification ended, cancelled;
+  model_.Hold();
+  std::weak_ptr<Tagger::Call> first = tagger_->Tag(Request(audio), [&](absl::StatusOr<TagResult>) { ended.Notify(); });
+  model_.WaitForPasses(1);
+  auto call = tagger_->Tag(Request(audio), [&](absl::StatusOr<TagResult>) { cancelled.Notify(); });
+  while (batcher_->Snapshot().pending_windows < 2) std::this_thread::yield();
+  call->Cancel(WasteReason::kCancelled, absl::CancelledError("gone"));
+  cancelled.WaitForNotification();
+  const std::weak_ptr<Tagger::Call> second = call;
+  call.reset();
+  while (!second.expired()) std::this_thread::yield();  // hangs if it is leaked
+  model_.Release();
+  ended.WaitForNotification();
+  while (!first.expired()) std::this_thread::yield();
+}
+
+TEST_F(TaggerTest, RefusesSamplesThatOverflowInTheResampler) {
+  std::vector<float> loud(400);
+  for (size_t i = 0; i < loud.size(); ++i) loud[i] = i % 7 < 3 ? 3e38F : -3e38F;
+  const std::string audio(reinterpret_cast<const char*>(loud.data()), loud.size() * sizeof(float));
+  const absl::Status status = Tag(Request(audio)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(FieldOf(status), "audio.pcm");
+}
+
+TEST_F(TaggerTest, EndsWhatWaitsForADecoderWhenTheDrainTimesOut) {
+  const std::string audio = Samples(0.1, 0.5F);
+  absl::Status status;
+  std::thread drain;
+  {
+    const BusyPool busy(decoders_, 2);
+    tagger_->Tag(Request(audio), [&](absl::StatusOr<TagResult> result) { status = result.status(); });
+    drain = std::thread([this] { EXPECT_FALSE(tagger_->Drain(clock_.Now() + absl::Seconds(1))); });
+    clock_.WaitForSleepers(1);
+    clock_.Advance(absl::Seconds(1));
+  }
+  drain.join();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+}
+
 TEST_F(TaggerTest, FinishesItsCallsAndRefusesNewOnesWhileDraining) {
   model_.Hold();
   const std::string audio = Samples(0.1, 0.5F);

@@ -63,7 +63,7 @@ class TaggingServiceTest : public testing::Test {
   WorkerPool decoders_{1, 8};
   std::unique_ptr<WindowBatcher> batcher_;
   std::unique_ptr<Tagger> tagger_;
-  TaggingService service_{clock_, metrics_};
+  TaggingService service_{5000, clock_, metrics_};  // bytes in flight: three windows of 1600
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::TaggingService::Stub> stub_;
 
@@ -132,6 +132,26 @@ TEST_F(TaggingServiceTest, SendsPushbackWithARefusal) {
   EXPECT_EQ(trailers.find("grpc-retry-pushback-ms")->second, "100");
   model_.Release();
   blocker_done_.WaitForNotification();
+}
+
+TEST_F(TaggingServiceTest, RefusesMoreBytesThanMayBeInFlightAndGivesThemBack) {
+  service_.Serve(*tagger_);
+  KeepDeviceBusy();
+  grpc::ClientContext context;
+  v1::TagResponse response;
+  const grpc::Status status = stub_->Tag(&context, Request(3), &response);  // 1600 + 4800 bytes
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("in flight"));
+  model_.Release();
+  blocker_done_.WaitForNotification();
+  for (int i = 0; i < 10; ++i) {  // each takes nearly the whole budget
+    grpc::Status ended;
+    do {
+      grpc::ClientContext attempt;
+      ended = stub_->Tag(&attempt, Request(3), &response);
+    } while (ended.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);  // until the one before is put away
+    EXPECT_TRUE(ended.ok()) << ended.error_message();
+  }
 }
 
 TEST_F(TaggingServiceTest, TakesACallThatTheClientCancelsOutOfTheQueue) {
