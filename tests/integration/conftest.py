@@ -68,7 +68,8 @@ def running_server(folder: Path, *flags: str, bundle: Path = BUNDLE) -> Iterator
         server.process.kill()
         server.process.wait()
         raise
-    server.process.terminate()
+    if server.process.poll() is None:
+        server.process.terminate()
     assert server.process.wait(timeout=60) == 0
 
 

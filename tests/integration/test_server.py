@@ -310,6 +310,7 @@ def test_sigterm_finishes_what_was_accepted_and_refuses_the_rest(tmp_path, melod
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
         assert stub.Tag(request(encode(samples[:rate], rate))).heads, "accepted during --drain_delay"
         assert all(call.result().heads for call in accepted)
+        server.process.wait(timeout=60)
 
 
 @pytest.mark.parametrize(
