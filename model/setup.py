@@ -16,7 +16,7 @@ PROTO_ROOT = HERE.parent / "proto"
 
 def generate_protos() -> None:
     """Writes culturetag/v1/*_pb2.py and *_pb2_grpc.py beside this file."""
-    protos = sorted(str(path.relative_to(PROTO_ROOT)) for path in PROTO_ROOT.rglob("*.proto"))
+    protos = sorted(str(path.relative_to(PROTO_ROOT)) for path in (PROTO_ROOT / "culturetag").rglob("*.proto"))
     well_known_types = files("grpc_tools") / "_proto"
     arguments = ["protoc", f"-I{PROTO_ROOT}", f"-I{well_known_types}"]
     arguments += [f"--python_out={HERE}", f"--pyi_out={HERE}", f"--grpc_python_out={HERE}", *protos]

@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "base/worker_pool.h"
 #include "batching/window_batcher.h"
+#include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -55,6 +56,8 @@ class RunningServer final : public Server {
     CULTURETAG_RETURN_IF_ERROR(OpenMetrics());
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    // Reflection knows what is linked, and gRPC's own health service comes without its descriptors.
+    grpc::health::v1::HealthCheckRequest::descriptor();
     grpc::ServerBuilder builder;
     builder.AddListeningPort(config_.listen, grpc::InsecureServerCredentials(), &port_);
     builder.SetMaxReceiveMessageSize(static_cast<int>(config_.max_request_bytes));

@@ -278,6 +278,10 @@ def test_health_and_reflection_answer(server):
         (answer,) = reflection.ServerReflectionInfo(iter([ask]))
         names = {service.name for service in answer.list_services_response.service}
         assert names >= {SERVICE, "grpc.health.v1.Health"}
+        for name in names:  # gRPC lists its own services without descriptors, by which grpcurl would call them
+            ask = reflection_pb2.ServerReflectionRequest(file_containing_symbol=name)
+            (answer,) = reflection.ServerReflectionInfo(iter([ask]))
+            assert answer.file_descriptor_response.file_descriptor_proto, name
 
 
 def test_metrics_and_probes_answer(server, stub, melody):
