@@ -32,8 +32,9 @@ ABSL_FLAG(std::vector<std::string>, client_weights, {},
           "NAME=WEIGHT, comma-separated: what clients get of the device against each other. NAME is the call's x-client-id "
           "metadata or the peer's address (ipv4:10.0.0.7). Clients that aren't named have the weight 1.");
 ABSL_FLAG(absl::Duration, max_audio_duration, absl::Minutes(15), "The longest audio of one request, after decoding.");
-ABSL_FLAG(int64_t, max_request_bytes, int64_t{64} << 20,
-          "The largest request message. gRPC's own limit, 4 MiB, holds only 44 s of 24 kHz floats.");
+ABSL_FLAG(int64_t, max_request_bytes, int64_t{512} << 20,
+          "The largest request message. gRPC's own limit, 4 MiB, holds only 44 s of 24 kHz floats; this one holds ten minutes "
+          "of 96 kHz stereo floats.");
 ABSL_FLAG(int64_t, max_bytes_in_flight, int64_t{1} << 30,
           "The most bytes of audio that all requests together hold, from arrival to response; more is refused.");
 ABSL_FLAG(int, decode_threads, 0, "Threads that decode and resample. 0: one for each core.");
