@@ -29,6 +29,7 @@ Config DemoConfig() {
   config.bulk_share = 0.125;
   config.max_audio_duration = absl::Minutes(15);
   config.max_request_bytes = 64 << 20;
+  config.max_bytes_in_flight = 256 << 20;
   config.decode_threads = 2;
   config.compute_threads = 2;
   config.drain_timeout = absl::Seconds(60);

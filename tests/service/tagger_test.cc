@@ -302,6 +302,13 @@ TEST_F(TaggerTest, EndsWhatWaitsForADecoderWhenTheDrainTimesOut) {
     drain = std::thread([this] { EXPECT_FALSE(tagger_->Drain(clock_.Now() + absl::Seconds(1))); });
     clock_.WaitForSleepers(1);
     clock_.Advance(absl::Seconds(1));
+    // Until the drain has given up waiting; before that, a decoder that is free again would finish the call.
+    RejectReason reject = RejectReason::kQueueFull;
+    ScoringWork probe;
+    probe.windows.push_back(FakeWindow(1));
+    while (!absl::IsUnavailable(batcher_->Submit(probe, [](absl::StatusOr<ScoringResult>) {}, &reject).status())) {
+      std::this_thread::yield();
+    }
   }
   drain.join();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
