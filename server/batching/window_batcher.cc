@@ -32,6 +32,22 @@ class WindowBatcher::Submission final : public FairQueue::Entry, public std::ena
   SubmissionList::iterator live;                       // in live_, until it has ended
 };
 
+namespace {
+
+// Of one window each, until the warm-up has measured more.
+std::vector<FullBatch> FullBatchesOf(absl::Span<TaggingModel* const> models) {
+  std::vector<FullBatch> batches;
+  for (const TaggingModel* model : models) {
+    const ModelSpec& spec = model->spec();
+    FullBatch& batch = batches.emplace_back();
+    batch.key = {static_cast<int>(batches.size()) - 1, static_cast<size_t>(spec.window_samples)};
+    batch.window_audio = absl::Seconds(1) * spec.window_samples / spec.sample_rate_hz;
+  }
+  return batches;
+}
+
+}  // namespace
+
 WindowBatcher::WindowBatcher(const Options& options, std::vector<TaggingModel*> models, Clock& clock, Metrics& metrics)
     : options_(options),
       models_(std::move(models)),
@@ -39,7 +55,7 @@ WindowBatcher::WindowBatcher(const Options& options, std::vector<TaggingModel*> 
       metrics_(metrics),
       queue_(options.fairness),
       pending_audio_of_model_(models_.size()),
-      max_batch_windows_(models_.size(), 1),
+      full_batches_(FullBatchesOf(models_)),
       runner_(metrics, options.on_device_health),
       executor_([this] { RunExecutor(); }) {}
 
@@ -108,7 +124,7 @@ QueueSnapshot WindowBatcher::Snapshot() const {
   snapshot.pending_audio = pending_audio_;
   if (!live_.empty()) snapshot.oldest_pending = clock_.Now() - live_.front()->submitted;
   for (size_t model = 0; model < models_.size(); ++model) {
-    snapshot.estimated_wait += CostOf(static_cast<int>(model), pending_audio_of_model_[model]);
+    snapshot.estimated_wait += DeviceTime(cost_, full_batches_[model], pending_audio_of_model_[model]);
   }
   return snapshot;
 }
@@ -124,25 +140,14 @@ absl::Status WindowBatcher::CheckAdmission(const ScoringWork& work, absl::Durati
   request.pending_audio = pending_audio_;
   request.max_queued_audio = options_.max_queued_audio;
   request.audio = window_audio * static_cast<int64_t>(work.windows.size());
-  request.excess_time = CostOf(work.model, pending_audio_ + request.audio - options_.max_queued_audio);
-  request.completion = EstimateCompletion(work, request.audio);
+  request.excess_time = DeviceTime(cost_, full_batches_[static_cast<size_t>(work.model)],
+                                   pending_audio_ + request.audio - options_.max_queued_audio);
+  request.completion = EstimateCompletion({{work.model, work.windows.front().size()}, work.client, work.priority,
+                                           static_cast<int>(work.windows.size()), window_audio},
+                                          std::max(absl::ZeroDuration(), device_free_ - clock_.Now()), queue_, cost_,
+                                          full_batches_);
   request.time_left = work.deadline - clock_.Now();
   return Admit(request, reject);
-}
-
-absl::Duration WindowBatcher::CostOf(int model, absl::Duration audio) const {
-  const ModelSpec& spec = models_[static_cast<size_t>(model)]->spec();
-  const int batch = max_batch_windows_[static_cast<size_t>(model)];
-  const absl::Duration batch_audio = absl::Seconds(1) * spec.window_samples / spec.sample_rate_hz * batch;
-  return cost_.Pass({model, static_cast<size_t>(spec.window_samples)}, batch) * absl::FDivDuration(audio, batch_audio);
-}
-
-absl::Duration WindowBatcher::EstimateCompletion(const ScoringWork& work, absl::Duration audio) const {
-  absl::Duration completion = std::max(absl::ZeroDuration(), device_free_ - clock_.Now());
-  for (const auto& [model, ahead] : queue_.AudioAhead(work.client, work.priority, audio)) completion += CostOf(model, ahead);
-  const int windows = static_cast<int>(work.windows.size());
-  const int batch = std::min(windows, max_batch_windows_[static_cast<size_t>(work.model)]);
-  return completion + cost_.Pass({work.model, work.windows.front().size()}, batch) * windows / batch;
 }
 
 // --- The executor ---
@@ -153,10 +158,9 @@ void WindowBatcher::RunExecutor() {
     absl::MutexLock lock(&mutex_);
     for (size_t i = 0; reports.ok() && i < reports->size(); ++i) {
       const WarmupReport& report = (*reports)[i];
-      max_batch_windows_[i] = report.max_batch_windows;
+      full_batches_[i].windows = report.max_batch_windows;
       metrics_.SetMaxBatchWindows(models_[i]->spec().name, report.max_batch_windows);
-      cost_.Observe({static_cast<int>(i), static_cast<size_t>(models_[i]->spec().window_samples)}, report.max_batch_windows,
-                    report.window_device_time * report.max_batch_windows);
+      cost_.Observe(full_batches_[i].key, report.max_batch_windows, report.window_device_time * report.max_batch_windows);
     }
     warmup_ = std::move(reports);
   }
@@ -243,7 +247,7 @@ void WindowBatcher::RunBatch(const Batch& batch) {
   metrics_.RecordBatch(static_cast<int>(windows.size()), batch.reason, device_time);
   if (max_batch_windows < static_cast<int>(windows.size())) {
     absl::MutexLock lock(&mutex_);
-    max_batch_windows_[static_cast<size_t>(batch.key.first)] = max_batch_windows;
+    full_batches_[static_cast<size_t>(batch.key.first)].windows = max_batch_windows;
   }
   CallBack(Deliver(batch, std::move(outputs), device_time));
 }
@@ -320,7 +324,7 @@ void WindowBatcher::CallBack(std::vector<Finished> finished) {
 
 std::vector<std::pair<BucketKey, BucketState>> WindowBatcher::Buckets() const {
   auto buckets = queue_.Buckets();
-  for (auto& [key, state] : buckets) state.max_batch_windows = max_batch_windows_[static_cast<size_t>(key.first)];
+  for (auto& [key, state] : buckets) state.max_batch_windows = full_batches_[static_cast<size_t>(key.first)].windows;
   return buckets;
 }
 

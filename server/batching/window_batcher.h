@@ -35,6 +35,7 @@
 #include "base/clock.h"
 #include "batching/batch_policy.h"
 #include "batching/batch_runner.h"
+#include "batching/completion_estimate.h"
 #include "batching/cost_model.h"
 #include "batching/fair_queue.h"
 #include "batching/warmup.h"
@@ -146,11 +147,6 @@ class WindowBatcher {
   // The queue.
   absl::Status CheckAdmission(const ScoringWork& work, absl::Duration window_audio, RejectReason* reject) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // The device's time for `audio` of `model` in batches of the largest size.
-  absl::Duration CostOf(int model, absl::Duration audio) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // How long `work`, which holds `audio`, would take from now until its last window is scored.
-  absl::Duration EstimateCompletion(const ScoringWork& work, absl::Duration audio) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // What waits, by bucket, and what to do about it.
   std::vector<std::pair<BucketKey, BucketState>> Buckets() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   absl::optional<std::pair<BucketKey, BatchDecision>> Decide() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
@@ -180,7 +176,7 @@ class WindowBatcher {
   std::vector<absl::Duration> pending_audio_of_model_ ABSL_GUARDED_BY(mutex_);
   absl::Time device_free_ ABSL_GUARDED_BY(mutex_);  // when the running batch is expected to end
   CostModel cost_ ABSL_GUARDED_BY(mutex_);
-  std::vector<int> max_batch_windows_ ABSL_GUARDED_BY(mutex_);  // of each model
+  std::vector<FullBatch> full_batches_ ABSL_GUARDED_BY(mutex_);  // of each model
   absl::optional<absl::StatusOr<std::vector<WarmupReport>>> warmup_ ABSL_GUARDED_BY(mutex_);  // set once it has ended
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
