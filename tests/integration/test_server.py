@@ -11,10 +11,11 @@ import grpc
 import numpy as np
 import pytest
 import soxr
-from conftest import BUNDLE, ROOT, encode, largest_difference, request, running_server, scores
+from conftest import encode, largest_difference, request, scores
 from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from real_server import BUNDLE, ROOT, running_server
 
 from culturetag.v1 import tagging_pb2, tagging_pb2_grpc
 from culturetag.v1.bundle_pb2 import BundleHead, BundleLabel
