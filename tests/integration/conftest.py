@@ -10,6 +10,7 @@ from real_server import MELODY, Server, running_server
 
 from culturetag.v1 import tagging_pb2, tagging_pb2_grpc
 
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for all tests that don't change it."""

@@ -1,0 +1,85 @@
+"""How a client connects: credentials, retries, and the metadata of its calls."""
+
+import json
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import grpc
+
+MAX_ATTEMPTS = 4
+"""gRPC allows five at most."""
+
+_SERVICE_CONFIG = {
+    "methodConfig": [
+        {
+            "name": [{"service": "culturetag.v1.TaggingService"}],
+            "retryPolicy": {
+                "maxAttempts": MAX_ATTEMPTS,
+                "initialBackoff": "0.2s",
+                "maxBackoff": "5s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
+            },
+        }
+    ]
+}
+"""Refusals that may pass are retried by gRPC itself, after the wait that the server asks for in
+`grpc-retry-pushback-ms` or else an exponential one."""
+
+Pem = str | os.PathLike[str] | bytes
+"""A file's path, or what is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What the constructors of both clients take."""
+
+    target: str
+    client_id: str | None
+    token: str | None
+    tls: bool
+    tls_ca: Pem | None
+    tls_cert: Pem | None
+    tls_key: Pem | None
+
+    def __post_init__(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key go together")
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable() and " " not in self.token):
+            raise ValueError("a token is visible ASCII; is there a line break at its end?")
+
+    def credentials(self) -> grpc.ChannelCredentials | None:
+        """None: plain text. Raises OSError where a file can't be read."""
+        if not self.tls and self.tls_ca is None and self.tls_cert is None:
+            return None
+        return grpc.ssl_channel_credentials(
+            root_certificates=_read(self.tls_ca),
+            private_key=_read(self.tls_key),
+            certificate_chain=_read(self.tls_cert),
+        )
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """The metadata of every call."""
+        pairs = []
+        if self.client_id is not None:
+            pairs.append(("x-client-id", self.client_id))
+        if self.token is not None:
+            pairs.append(("authorization", f"Bearer {self.token}"))
+        return tuple(pairs)
+
+
+def channel_options() -> list[tuple[str, str | int]]:
+    return [
+        ("grpc.primary_user_agent", f"culturetag-python/{version('culturetag')}"),
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.max_send_message_length", -1),
+        # gRPC retries only what it has kept, and by default it keeps no message above 256 KiB: less than a song.
+        ("grpc.per_rpc_retry_buffer_size", 2**31 - 1),
+        ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ]
+
+
+def _read(pem: Pem | None) -> bytes | None:
+    return pem if pem is None or isinstance(pem, bytes) else Path(pem).read_bytes()

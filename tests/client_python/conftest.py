@@ -1,0 +1,32 @@
+"""A fake server, and both clients of it."""
+
+import pytest
+from blocking import BlockingClient
+from fake_server import FakeService, serving
+
+from culturetag import Client
+
+CLIENTS = {"Client": Client, "AsyncClient": BlockingClient}
+
+
+@pytest.fixture
+def service():
+    return FakeService()
+
+
+@pytest.fixture
+def address(service):
+    with serving(service) as address:
+        yield address
+
+
+@pytest.fixture(params=CLIENTS)
+def connect(request):
+    """The class of one of the clients."""
+    return CLIENTS[request.param]
+
+
+@pytest.fixture
+def client(connect, address):
+    with connect(address) as client:
+        yield client
