@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import DEPLOY, ROOT, TOOLS, integration, load_module, run_tool
+from deploy_tools import DEPLOY, ROOT, TOOLS, load_module, run_tool
+from real_server import MELODY, Server
 
-from culturetag.v1 import tagging_pb2_grpc
+from culturetag.v1 import tagging_pb2, tagging_pb2_grpc
 
 RULES = DEPLOY / "prometheus/alerts.yaml"
 DASHBOARD = json.loads((DEPLOY / "grafana/culturetag.json").read_text())
@@ -31,7 +32,7 @@ DATA_TIMEOUT_S = 120
 
 
 def test_the_dashboard_is_what_its_generator_writes():
-    generator = load_module(DEPLOY / "grafana/dashboard.py", "dashboard")
+    generator = load_module(DEPLOY / "grafana/dashboard.py")
     assert (DEPLOY / "grafana/culturetag.json").read_text() == generator.rendered(), "run deploy/grafana/dashboard.py"
 
 
@@ -80,8 +81,7 @@ def test_every_alert_has_a_unit_test_and_an_entry_in_the_runbook():
 
 
 def test_the_alerts_name_only_metrics_that_the_server_has(server):
-    with server.channel() as channel:  # some appear with the first call
-        tagging_pb2_grpc.TaggingServiceStub(channel).Tag(integration.request(integration.MELODY.read_bytes()))
+    tag_melody(server)  # some appear with the first call
     exposed = set(re.findall(r"^# TYPE (culturetag_\w+) ", server.http("/metrics"), re.MULTILINE))
     used = set(re.findall(r"culturetag_\w+", " ".join(rule["expr"] for rule in rules())))
     assert used <= exposed
@@ -125,14 +125,11 @@ def prometheus_address(process: subprocess.Popen, log: Path) -> str:
 
 
 def test_every_query_of_the_dashboard_returns_data_of_a_live_server(server, prometheus):
-    missing = dict.fromkeys(expressions())
+    missing = expressions()
     deadline = time.monotonic() + DATA_TIMEOUT_S
-    melody = integration.MELODY.read_bytes()
-    with server.channel() as channel:
-        stub = tagging_pb2_grpc.TaggingServiceStub(channel)
-        while missing and time.monotonic() < deadline:
-            stub.Tag(integration.request(melody))
-            missing = {expression: None for expression in missing if not has_data(prometheus, expression)}
+    while missing and time.monotonic() < deadline:
+        tag_melody(server)
+        missing = [expression for expression in missing if not has_data(prometheus, expression)]
     assert not missing, "no data within the time"
 
 
@@ -141,6 +138,12 @@ def test_prometheus_evaluates_every_alert_and_none_fires_for_a_server_that_is_we
     assert [rule["name"] for rule in group["rules"]] == [rule["alert"] for rule in rules()]
     assert {rule["health"] for rule in group["rules"]} == {"ok"}
     assert {rule["state"] for rule in group["rules"]} == {"inactive"}
+
+
+def tag_melody(server: Server) -> None:
+    audio = tagging_pb2.Audio(encoded=MELODY.read_bytes())
+    with server.channel() as channel:
+        tagging_pb2_grpc.TaggingServiceStub(channel).Tag(tagging_pb2.TagRequest(audio=audio))
 
 
 def expressions() -> list[str]:
