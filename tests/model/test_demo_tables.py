@@ -2,7 +2,7 @@
 
 import pytest
 
-from culturetag_model.demo.splits import DEMO, TEST, TRAIN, VALIDATION
+from culturetag_model.demo.splits import DEMO, SPLITS, TEST, TRAIN, UNHEARD, VALIDATION
 from culturetag_model.demo.tables import OCTAVE, Stroke, load_tables, parse_strokes
 from culturetag_model.vocabularies import HEAD_NAMES, vocabulary
 
@@ -110,16 +110,16 @@ def test_every_stroke_of_a_metre_has_a_sound_on_the_kits_that_play_it():
             assert sounds <= set(TABLES.stroke_sounds), recipe.labels
 
 
-def test_training_never_uses_a_held_out_preset():
+def test_training_never_uses_an_unheard_preset():
     timbres = [instrument.timbre for instrument in TABLES.instruments.values()]
     timbres += [drum.timbre for kit in [*TABLES.kits.values(), *TABLES.drumsets.values()] for drum in kit.values()]
 
-    assert all(not set(timbre.variants(False)) & set(timbre.variants(True)) for timbre in timbres)
+    assert all(not set(timbre.variants(unheard=False)) & set(timbre.variants(unheard=True)) for timbre in timbres)
 
 
 def test_tonics_and_tempi_of_training_and_test_lie_in_different_bands():
     assert TRAIN.bands() == VALIDATION.bands() == (0, 1, 3, 4, 6, 7)
-    assert TEST.bands() == DEMO.bands() == (2, 5)
+    assert TEST.bands() == UNHEARD.bands() == DEMO.bands() == (2, 5)
     for split in (TRAIN, TEST):
         rng = split.generator(0)
         drawn = {int(split.draw(rng, 0.0, 8.0)) for _ in range(200)}
@@ -127,6 +127,18 @@ def test_tonics_and_tempi_of_training_and_test_lie_in_different_bands():
 
 
 def test_the_same_seed_gives_other_random_numbers_in_every_split():
-    drawn = {split.generator(5).integers(2**62) for split in (TRAIN, VALIDATION, TEST, DEMO)}
+    drawn = {split.generator(5).integers(2**62) for split in SPLITS.values()}
 
-    assert len(drawn) == 4
+    assert len(drawn) == len(SPLITS)
+
+
+def test_only_the_split_unheard_plays_unheard_presets():
+    assert [split.name for split in SPLITS.values() if split.unheard] == ["unheard"]
+
+
+def test_makams_stand_at_their_own_places_in_the_system_of_tones():
+    places = {name.split(".")[1]: mode.tonic for name, mode in TABLES.modes.items() if name.startswith("makam.")}
+
+    assert {name for name, place in places.items() if place == 0} == {"Hicaz", "Uşşak", "Hüseyni"}
+    assert {name for name, place in places.items() if place == -9} == {"Rast", "Nihavent", "Kürdilihicazkar"}
+    assert {name for name, place in places.items() if place == 8} == {"Segah", "Hüzzam"}

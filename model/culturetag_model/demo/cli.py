@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_SIZES = {"train": 1400, "validation": 200, "test": 400}
+_SIZES = {"train": 2400, "validation": 100, "test": 400, "unheard": 240}
 
 
 def _default_cache() -> Path:
@@ -35,25 +35,35 @@ def _makam(text: str) -> str:
     raise click.BadParameter(f"{text!r} is none of {', '.join(MAKAM_NAMES)}", param_hint="--makam")
 
 
-@click.group()
-def demo() -> None:
-    """Build the demo bundle: compose and render music, train a small model on it, and measure it.
+@click.group(invoke_without_command=True)
+@click.option("--output", type=_FOLDER, default="demo-bundle", show_default=True, help="The bundle's folder.")
+@_cache_option
+@click.option("--force", is_flag=True, help="Replace the bundle in that folder.")
+@click.pass_context
+def demo(context: click.Context, output: Path, cache_dir: Path, force: bool) -> None:
+    """Build the demo bundle from nothing: compose and render music, train a small model on it, and measure it.
 
     The demo model has only ever heard synthetic renderings: what it says about real recordings means nothing.
 
+    Without a command all steps run, each with its defaults, and from fixed seeds. Renderings that stand in the cache are
+    used again. The commands are the single steps; options before a command belong to the whole and mean nothing to it.
+
     \b
     Everything, from nothing (about 90 minutes on 2 cores):
-      culturetag-model demo render
-      culturetag-model demo train
-      culturetag-model demo evaluate
-      culturetag-model demo bundle --output bundles/demo
+      culturetag-model demo --output bundles/demo
     """
+    if context.invoked_subcommand is not None:
+        return
+    context.invoke(render, cache_dir=cache_dir)
+    context.invoke(train, cache_dir=cache_dir)
+    context.invoke(evaluate, cache_dir=cache_dir)
+    context.invoke(bundle, cache_dir=cache_dir, output=output, force=force)
 
 
 @demo.command()
 @_cache_option
 @click.option("--split", type=click.Choice(list(_SIZES)), multiple=True, help="Only this split; may be repeated.")
-@click.option("--clips", type=click.IntRange(1), help="Clips of each split [default: 1400, 200 and 400].")
+@click.option("--clips", type=click.IntRange(1), help="Clips of each split [default: 2400, 100, 400 and 240].")
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count(), show_default="all cores")
 def render(cache_dir: Path, split: tuple[str, ...], clips: int | None, workers: int) -> None:
     """Render the clips of 10 s that training and evaluation use: about 1 MB each."""
@@ -66,29 +76,17 @@ def render(cache_dir: Path, split: tuple[str, ...], clips: int | None, workers: 
 
 @demo.command()
 @_cache_option
-@click.option(
-    "--feature-steps", type=click.IntRange(0), default=1100, show_default=True, help="Steps with the front end fixed."
-)
-@click.option(
-    "--audio-steps", type=click.IntRange(0), default=0, show_default=True, help="Steps that train the front end too."
-)
-@click.option(
-    "--initial", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A model.pt to go on from."
-)
+@click.option("--steps", type=click.IntRange(1), default=2000, show_default=True, help="Batches of 32 windows.")
 @click.option("--threads", type=click.IntRange(1), default=os.cpu_count(), show_default="all cores")
-def train(cache_dir: Path, feature_steps: int, audio_steps: int, initial: Path | None, threads: int) -> None:
+def train(cache_dir: Path, steps: int, threads: int) -> None:
     """Train the backbone and the probes; writes model.pt and training.jsonl to the cache."""
     import torch
 
-    from culturetag_model.demo.train import Stage
+    from culturetag_model.demo.train import Plan
     from culturetag_model.demo.train import train as run
 
     torch.set_num_threads(threads)
-    stages = [
-        Stage(steps=feature_steps, batch=16, peak_rate=2e-3, from_audio=False),
-        Stage(steps=audio_steps, batch=16, peak_rate=2e-4, from_audio=True),
-    ]
-    run(cache_dir, [stage for stage in stages if stage.steps], initial=initial)
+    run(cache_dir, Plan(steps=steps, batch=32, peak_rate=2e-3))
 
 
 @demo.command()
@@ -97,8 +95,9 @@ def evaluate(cache_dir: Path) -> None:
     """Measure the trained model on held-out renderings."""
     from culturetag_model.demo.evaluate import evaluate as run
 
-    for head, row in run(cache_dir)["heads"].items():
-        click.echo(f"{head:12} ROC-AUC {row['roc_auc']:.3f}  mAP {row['mean_average_precision']:.3f}")
+    for name, split in run(cache_dir).items():
+        for head, row in split["heads"].items():
+            click.echo(f"{name:8} {head:12} ROC-AUC {row['roc_auc']:.3f}  mAP {row['mean_average_precision']:.3f}")
 
 
 @demo.command()

@@ -5,14 +5,14 @@ import numpy as np
 from culturetag_model.demo.draft import Draft
 from culturetag_model.demo.melody import compose_melody
 from culturetag_model.demo.parts import add_backing, add_percussion, add_unison
-from culturetag_model.demo.score import Score
+from culturetag_model.demo.score import Score, commas_to_keys
 from culturetag_model.demo.splits import Split
 from culturetag_model.demo.tables import Recipe, Tables
 
 _TONIC_KEY = 57.0
 """The middle of the tonics: A3, 220 Hz."""
-_TONIC_SPREAD = 2.0
-"""Tonics lie within so many semitones of the middle."""
+_TONIC_SPREAD = 0.25
+"""Tonics lie within so many semitones of their modes' places."""
 _CARNATIC_GARLAND = "carnatic.ragamalika"
 
 
@@ -51,7 +51,7 @@ def _draft(
     mode_names = [mode] if mode is not None else _mode_names(tables, recipe)
     first = tables.modes[mode_names[rng.integers(len(mode_names))]]
     tempo = split.draw_ratio(rng, *metre.bpm)
-    tonic = _TONIC_KEY + split.draw(rng, -_TONIC_SPREAD, _TONIC_SPREAD)
+    tonic = _TONIC_KEY + commas_to_keys(first.tonic) + split.draw(rng, -_TONIC_SPREAD, _TONIC_SPREAD)
     score = Score(recipe.head, set(), duration, tonic, tempo, metre=metre.name)
     return Draft(recipe, tables, split, rng, score, first, metre, beat=60.0 / tempo, harmony=int(rng.integers(4)))
 

@@ -26,7 +26,8 @@ from culturetag_model.vocabularies import HEAD_NAMES
 
 WINDOW_SECONDS = 5.0
 CLIP_SECONDS = 10.0
-FRAME_SAMPLES = 320
+TARGET_SAMPLES = 320
+"""A frame target stands for so many samples."""
 PART_CLIPS = 200
 SILENT = -1
 """The comma class of a frame without melody."""
@@ -37,7 +38,10 @@ _LOW_SOUNDS = {"D", "K", "Dha", "Dhin", "Ge"}
 
 @dataclass(frozen=True)
 class Clip:
-    """What is true of a clip. `tonic` is a fractional MIDI key, `tempo` in beats of the metre a minute."""
+    """What is true of a clip. `tonic` is a fractional MIDI key, `tempo` in beats of the metre a minute.
+
+    `melodic` says that somebody plays the melody, `percussive` that somebody strikes the metre.
+    """
 
     seed: int
     head: str
@@ -46,6 +50,9 @@ class Clip:
     tempo: float
     modes: list[str]
     metre: str
+    instruments: list[str]
+    melodic: bool
+    percussive: bool
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class ClipSet:
     audio: np.ndarray
     """`[clips, 240000] int16`."""
     features: np.ndarray
-    """`[clips, 2, 369, channels] float16`: see `window_features`."""
+    """`[clips, 2, frames, channels] float16`: see `window_features`."""
     frames: np.ndarray
     """`[clips, 750, 2] int8`: see `frame_targets`."""
 
@@ -69,7 +76,18 @@ def make_clip(split: Split, seed: int) -> tuple[Clip, np.ndarray, np.ndarray]:
     score = compose(load_tables(), split, seed, duration=CLIP_SECONDS, head=head)
     reverb = Reverb(room=rng.uniform(0.1, 0.8), level=rng.uniform(0.0, 0.6))
     audio = degrade(render(score, reverb), rng)
-    clip = Clip(seed, head, sorted(score.labels), score.tonic, score.tempo, list(score.modes), score.metre)
+    clip = Clip(
+        seed,
+        head,
+        sorted(score.labels),
+        score.tonic,
+        score.tempo,
+        list(score.modes),
+        score.metre,
+        sorted(score.instruments),
+        melodic=bool(score.melody),
+        percussive=bool(score.strokes),
+    )
     return clip, np.round(audio * 32767).astype(np.int16), frame_targets(score)
 
 
@@ -91,10 +109,10 @@ def frame_targets(score: Score) -> np.ndarray:
     Column 0 is the melody's comma class above the tonic (0 to 52, or `SILENT`), column 1 the percussion that is struck
     in the frame (0 none, 1 light, 2 low).
     """
-    count = round(score.duration * SAMPLE_RATE_HZ) // FRAME_SAMPLES
+    count = round(score.duration * SAMPLE_RATE_HZ) // TARGET_SAMPLES
     frames = np.zeros((count, 2), np.int8)
     frames[:, 0] = SILENT
-    rate = SAMPLE_RATE_HZ / FRAME_SAMPLES
+    rate = SAMPLE_RATE_HZ / TARGET_SAMPLES
     for note in score.melody:
         frames[round(note.start * rate) : round((note.start + note.duration) * rate), 0] = round(note.commas) % 53
     for time, sounds in score.strokes:

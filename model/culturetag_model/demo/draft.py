@@ -28,7 +28,7 @@ class Draft:
     """Which chord progression all parts follow."""
 
     def program(self, timbre: Timbre) -> Program:
-        variants = timbre.variants(self.split.held_out)
+        variants = timbre.variants(unheard=self.split.unheard)
         return variants[self.rng.integers(len(variants))]
 
     def key(self, commas: float, octave: int) -> float:

@@ -82,10 +82,10 @@ def head_tracks(windows: Windows, scores: dict[str, np.ndarray], head: str) -> t
 
 
 def scores_by_category(
-    model: TaggingModel, windows: Windows, untrained: dict[str, dict[str, str]], *, from_audio: bool
+    model: TaggingModel, windows: Windows, untrained: dict[str, dict[str, str]]
 ) -> dict[str, float]:
     """ROC-AUC by `head` and `head/category`, and the accuracy of raga and makam: what the training log records."""
-    scores = window_scores(model, windows, from_audio=from_audio)
+    scores = window_scores(model, windows, from_audio=False)
     areas = {}
     for head in HEAD_NAMES:
         found, wanted = head_tracks(windows, scores, head)

@@ -76,7 +76,7 @@ def _phrase(
     if target == 0.0 and mode.cadences:
         goal = list(mode.cadences[rng.integers(len(mode.cadences))])
     pitches: list[float] = []
-    if mode.phrases and rng.random() < 0.75:
+    if mode.phrases and rng.random() < 0.85:
         move = list(mode.phrases[rng.integers(len(mode.phrases))])
         pitches += _walk(mode, rng, position, move[0]) + move
         position = move[-1]

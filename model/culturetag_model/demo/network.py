@@ -18,7 +18,7 @@ SEED = 0
 
 def demo_backbone() -> Backbone:
     """The untrained backbone: about 1.3 million weights, 3 layers of 128, the same at every call."""
-    config = demo_config(layers=3, hidden=128, heads=4, intermediate=256, position_kernel=64)
+    config = demo_config(layers=3, hidden=128, heads=4, intermediate=256, position_kernel=48)
     backbone = build_backbone(config, SEED)
     initialise_front_end(backbone)
     return backbone

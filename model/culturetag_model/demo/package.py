@@ -59,7 +59,7 @@ def write_demo_bundle(
         license="Apache-2.0",
         description=DESCRIPTION,
         normalize=True,
-        heads=[_described_head(name, figures["heads"][name]) for name in HEAD_NAMES],
+        heads=[_described_head(name, figures) for name in HEAD_NAMES],
     )
     heads = {name: model.heads[name] for name in HEAD_NAMES}
     write_bundle(folder, manifest, backbone=model.backbone, heads=heads, license_text=LICENSE_TEXT, force=force)
@@ -83,7 +83,10 @@ def _described_head(name: str, figures: dict) -> BundleHead:
     reasons = load_tables().untrained.get(name, {})
     for label in head.labels:
         label.untrained_reason = reasons.get(label.name, "")
-    protocol = PROTOCOL.format(tracks=figures["tracks"], labels=figures["labels"])
+    row, unheard = (figures[split]["heads"][name] for split in ("test", "unheard"))
     for metric, key in (("roc_auc", "roc_auc"), ("map", "mean_average_precision")):
-        head.metrics.append(BundleMetric(name=metric, value=round(figures[key], 4), protocol=protocol))
+        protocol = PROTOCOL.format(
+            tracks=row["tracks"], labels=row["labels"], unheard_tracks=unheard["tracks"], unheard=unheard[key]
+        )
+        head.metrics.append(BundleMetric(name=metric, value=round(row[key], 4), protocol=protocol))
     return head

@@ -16,13 +16,14 @@ _TAMBURA_SECONDS = 0.7
 def add_unison(draft: Draft, name: str, *, loose: bool) -> None:
     """An instrument that plays the melody; `loose` ones are a little late and leave notes out, as in heterophony."""
     instrument = draft.tables.instruments[name]
-    level = draft.rng.uniform(0.55, 0.9) if loose else 1.0
+    level = draft.rng.uniform(0.75, 1.0) if loose else 1.0
     notes = []
     for tone in draft.score.melody:
         if loose and draft.rng.random() < 0.1:
             continue
         notes.append(_play(draft, instrument, tone, delay=abs(draft.rng.normal(0, 0.015)) if loose else 0.0))
     draft.score.parts.append(Part(draft.program(instrument.timbre), notes, bends=True, level=level))
+    draft.score.instruments.add(name)
     draft.earn(name)
 
 
@@ -48,8 +49,9 @@ def add_backing(draft: Draft, backing: Backing) -> None:
     else:
         instrument = draft.tables.instruments[backing.instrument]
         notes = _BACKINGS[backing.part](draft, instrument)
-        level = draft.rng.uniform(*((0.25, 0.5) if backing.part == "drone" else (0.4, 0.75)))
+        level = draft.rng.uniform(*((0.35, 0.55) if backing.part == "drone" else (0.4, 0.75)))
         draft.score.parts.append(Part(draft.program(instrument.timbre), notes, level=level))
+        draft.score.instruments.add(backing.instrument)
         draft.earn(backing.instrument)
     draft.earn(backing.label)
 
@@ -151,6 +153,7 @@ def add_percussion(draft: Draft) -> None:
     recipe, rng = draft.recipe, draft.rng
     if recipe.drums:
         _add_drums(draft, draft.tables.drumsets[recipe.drums], draft.metre.strokes)
+        draft.score.instruments.add(recipe.drums)
         draft.earn(draft.metre.name.split(".", 1)[1], recipe.drum_label)
     if not recipe.kits or rng.random() >= recipe.kit_chance:
         return
@@ -162,12 +165,13 @@ def add_percussion(draft: Draft) -> None:
     pattern = parse_strokes(recipe.kit_strokes) if recipe.kit_strokes else draft.metre.strokes
     for name in names:
         _add_drums(draft, draft.tables.kits[name], pattern)
+    draft.score.instruments.update(names)
     draft.earn(draft.metre.name.split(".", 1)[1], recipe.drum_label, *names)
 
 
 def _add_drums(draft: Draft, kit: dict[str, Drum], pattern: tuple[Stroke, ...]) -> None:
     """One part for each sound that the pattern uses, since each may have a program of its own."""
-    rng, level = draft.rng, draft.rng.uniform(0.6, 1.0)
+    rng, level = draft.rng, draft.rng.uniform(0.75, 1.0)
     variant = int(rng.integers(8))
     notes: dict[str, list[Note]] = {}
     for time, stroke in _strokes(draft, pattern, 0.0, draft.score.duration):
@@ -180,5 +184,5 @@ def _add_drums(draft: Draft, kit: dict[str, Drum], pattern: tuple[Stroke, ...]) 
                 key = draft.key(0.0, -1) if drum.key is None else float(drum.key)
                 notes.setdefault(sound, []).append(Note(time, 0.3, key, velocity))
     for sound, hits in notes.items():
-        variants = kit[sound].timbre.variants(draft.split.held_out)
+        variants = kit[sound].timbre.variants(unheard=draft.split.unheard)
         draft.score.parts.append(Part(variants[variant % len(variants)], hits, level=level))

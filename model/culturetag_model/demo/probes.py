@@ -21,9 +21,9 @@ _PENALTY = 3e-3
 """Weighs the squared weights against the mean loss of a window; chosen on the validation split."""
 
 
-def refit_probes(model: TaggingModel, training: Windows, *, from_audio: bool) -> None:
-    """Changes the heads of `model` in place. Once the front end has been trained, only `from_audio` is right."""
-    means = window_means(model, training, from_audio=from_audio)
+def refit_probes(model: TaggingModel, training: Windows) -> None:
+    """Changes the heads of `model` in place."""
+    means = window_means(model, training, from_audio=False)
     for index, name in enumerate(HEAD_NAMES):
         own = training.heads == index
         if own.any():

@@ -61,6 +61,8 @@ class Score:
     """The percussion's strokes: time in seconds, and the names of the sounds."""
     modes: tuple[str, ...] = ()
     metre: str = ""
+    instruments: set[str] = field(default_factory=set)
+    """Whatever sounds: melodic instruments, kits and drum sets, as the tables name them."""
 
 
 def commas_to_keys(commas: float) -> float:

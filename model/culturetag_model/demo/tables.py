@@ -28,6 +28,8 @@ class Mode:
     phrases: tuple[tuple[float, ...], ...]
     cadences: tuple[tuple[float, ...], ...]
     oscillated: dict[float, float]
+    tonic: float
+    """Where the tonic stands, in commas from the middle of all tonics."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,12 @@ class Program:
 
 @dataclass(frozen=True)
 class Timbre:
-    """Interchangeable programs; the last one is kept for held-out renderings."""
+    """Interchangeable programs; the last one is kept from training, for the split `unheard`."""
 
     programs: tuple[Program, ...]
 
-    def variants(self, held_out: bool) -> tuple[Program, ...]:
-        return self.programs[-1:] if held_out else self.programs[:-1]
+    def variants(self, *, unheard: bool) -> tuple[Program, ...]:
+        return self.programs[-1:] if unheard else self.programs[:-1]
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,7 @@ def _mode(name: str, row: dict[str, Any]) -> Mode:
         phrases=tuple(tuple(map(float, phrase)) for phrase in row.get("phrases", ())),
         cadences=tuple(tuple(map(float, phrase)) for phrase in row.get("cadences", ())),
         oscillated={float(degree): float(width) for degree, width in row.get("oscillated", {}).items()},
+        tonic=float(row.get("tonic", 0)) * unit,
     )
 
 
