@@ -1,0 +1,50 @@
+// The server's own queue under a simulated clock: FairQueue, DecideBatch, CostModel, EstimateCompletion and Admit, called in
+// the order in which WindowBatcher calls them.
+#ifndef CULTURETAG_SIMULATOR_POLICY_SCHEDULER_H_
+#define CULTURETAG_SIMULATOR_POLICY_SCHEDULER_H_
+
+#include <memory>
+#include <vector>
+
+#include "batching/completion_estimate.h"
+#include "batching/cost_model.h"
+#include "batching/fair_queue.h"
+#include "simulator/scheduler.h"
+
+namespace culturetag::simulator {
+
+class PolicyScheduler final : public Scheduler {
+ public:
+  struct Options {
+    int max_batch_windows = 1;                           // at least 1
+    absl::Duration max_queue_delay;                      // as WindowBatcher::Options
+    absl::Duration max_queued_audio = absl::Minutes(60);  // likewise
+    FairQueue::Options fairness;
+  };
+
+  // `curve` is what the warm-up has measured at the largest batch; later passes refine it.
+  PolicyScheduler(const Options& options, const DeviceCurve& curve);
+
+  Outcome Offer(const std::shared_ptr<Request>& request, absl::Time now) override;
+  void Abandon(Request& request) override;
+  Batch TakeBatch(absl::Time now) override;
+  absl::Time NextDecision() const override;
+  void Finish(const Batch& batch, absl::Duration device_time) override;
+
+ private:
+  // What waits, by bucket; in `keys_` and `states_`, whose memory is used again.
+  void LookAtBuckets() const;
+
+  const Options options_;
+  const std::vector<FullBatch> full_batches_;  // of the one model
+  FairQueue queue_;
+  CostModel cost_;
+  absl::Duration pending_audio_;  // admitted and not scored yet
+  absl::Time device_free_ = absl::InfinitePast();  // when the running batch is expected to end
+  mutable std::vector<BucketKey> keys_;
+  mutable std::vector<BucketState> states_;
+};
+
+}  // namespace culturetag::simulator
+
+#endif  // CULTURETAG_SIMULATOR_POLICY_SCHEDULER_H_
