@@ -14,10 +14,17 @@ TOOLS = ROOT / ".cache/tools"
 ENVIRONMENT = os.environ | {"PATH": f"{TOOLS}/bin:{TOOLS}/usr/bin:{ROOT}/.venv/bin:{os.environ['PATH']}"}
 
 
-def run_tool(*command: str | Path, code: int = 0, **options) -> str:
-    """Runs a tool that has to end with `code`, and returns what it printed. Options are those of subprocess.run."""
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, **options)
-    assert done.returncode == code, f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+def run_tool(*command: str | Path) -> str:
+    """Runs a tool that has to succeed, and returns what it printed on standard output."""
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def run_failing_tool(*command: str | Path) -> str:
+    """Runs a tool that has to end with 1, and returns all that it printed."""
+    done = subprocess.run(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 1, f"{command} ended with {done.returncode}:\n{done.stdout}"
     return done.stdout
 
 

@@ -1,0 +1,170 @@
+"""The Helm chart: what it renders for each file of ci/ is valid for Kubernetes and agrees with the server's flags."""
+
+import functools
+import re
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+from deploy_tools import DEPLOY, ROOT, run_failing_tool, run_tool
+
+CHART = DEPLOY / "helm/culturetag"
+KUBERNETES = "1.37.0"
+CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
+MINIMAL = CHART / "ci/minimal-values.yaml"
+# Of operators whose schemas Kubernetes doesn't have: a cluster with them checks these.
+CUSTOM_KINDS = {"ServiceMonitor", "PrometheusRule", "ScaledObject"}
+
+every_values_file = pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.stem)
+
+
+@functools.cache
+def render(values: Path, *options: str) -> list[dict]:
+    text = run_tool("helm", "template", "release", CHART, "--kube-version", KUBERNETES, "--values", values, *options)
+    return [document for document in yaml.safe_load_all(text) if document]
+
+
+def one(kind: str, documents: list[dict]) -> dict:
+    (found,) = [document for document in documents if document["kind"] == kind]
+    return found
+
+
+def server_container(documents: list[dict]) -> dict:
+    return one("Deployment", documents)["spec"]["template"]["spec"]["containers"][0]
+
+
+# --- Every values file of ci/
+
+
+@every_values_file
+def test_passes_helms_linter(values):
+    run_tool("helm", "lint", "--strict", "--kube-version", KUBERNETES, CHART, "--values", values)
+
+
+@every_values_file
+def test_renders_objects_that_kubernetes_schemas_accept(values):
+    documents = render(values)
+    for document in documents:
+        if document["kind"] not in CUSTOM_KINDS:
+            kubernetes_validate.validate(document, KUBERNETES.rpartition(".")[0], strict=True)
+    names = [(document["kind"], document["metadata"]["name"]) for document in documents]
+    assert len(set(names)) == len(names)
+
+
+@every_values_file
+def test_runs_every_container_without_privileges_on_a_read_only_root(values):
+    for document in render(values):
+        if document["kind"] not in {"Deployment", "Job", "Pod"}:
+            continue
+        pod = document["spec"] if document["kind"] == "Pod" else document["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["automountServiceAccountToken"] is False
+        for container in pod["containers"] + pod.get("initContainers", []):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert container["resources"]["limits"]["memory"], container["name"]
+
+
+@every_values_file
+def test_gives_a_pod_the_time_that_its_drain_takes(values):
+    pod = one("Deployment", render(values))["spec"]["template"]["spec"]
+    flags = dict(argument.split("=", 1) for argument in pod["containers"][0]["args"])
+    pre_stop = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    drain = sum(int(flags[flag].removesuffix("s")) for flag in ("--drain_delay", "--drain_timeout"))
+    assert pod["terminationGracePeriodSeconds"] == pre_stop + drain + 5
+
+
+@every_values_file
+def test_selects_the_servers_pods_and_nothing_else(values):
+    documents = render(values)
+    selector = one("Deployment", documents)["spec"]["selector"]["matchLabels"]
+    for document in documents:
+        if document["kind"] == "Service":
+            assert document["spec"]["selector"] == selector
+        if document["kind"] in {"PodDisruptionBudget", "NetworkPolicy"}:
+            found = document["spec"].get("selector") or document["spec"]["podSelector"]
+            assert found["matchLabels"] == selector
+        if document["kind"] == "Job":
+            assert not selector.items() <= document["spec"]["template"]["metadata"]["labels"].items()
+        if document["kind"] == "Pod":
+            assert not selector.items() <= document["metadata"]["labels"].items()
+
+
+# --- What belongs together
+
+
+def test_sets_only_flags_that_the_server_has():
+    usage = run_failing_tool(ROOT / "build/release/bin/culturetag-server", "--help=server/config.cc")
+    known = set(re.findall(r"^\s+(--\w+) \(", usage, re.MULTILINE))
+    for values in set(CI_VALUES) - {CHART / "ci/tls-values.yaml"}:
+        used = {argument.partition("=")[0] for argument in server_container(render(values))["args"]}
+        assert used <= known
+
+
+def test_probes_over_grpc_without_tls_and_over_http_with_it():
+    probes = ("startupProbe", "livenessProbe", "readinessProbe")
+    plain = server_container(render(MINIMAL))
+    secured = server_container(render(CHART / "ci/tls-values.yaml"))
+    for probe in probes:
+        assert plain[probe]["grpc"] == {"port": 50051, "service": "culturetag.v1.TaggingService"}
+        assert secured[probe]["httpGet"] == {"path": "/readyz", "port": "metrics"}
+
+
+def test_carries_the_alerts_and_the_dashboard_of_this_repository():
+    documents = render(CHART / "ci/cpu-values.yaml")
+    rules = one("PrometheusRule", documents)["spec"]
+    assert rules == yaml.safe_load((DEPLOY / "prometheus/alerts.yaml").read_text())
+    (dashboard,) = [document for document in documents if document["metadata"]["name"].endswith("-dashboard")]
+    assert dashboard["data"]["culturetag.json"] == (DEPLOY / "grafana/culturetag.json").read_text()
+
+
+def test_leaves_the_number_of_replicas_to_the_autoscaler():
+    assert one("Deployment", render(MINIMAL))["spec"]["replicas"] == 2
+    assert "replicas" not in one("Deployment", render(CHART / "ci/cpu-values.yaml"))["spec"]
+    assert "replicas" not in one("Deployment", render(CHART / "ci/gpu-values.yaml"))["spec"]
+
+
+def test_asks_for_gpus_and_for_nothing_beyond_them_in_a_rollout():
+    deployment = one("Deployment", render(CHART / "ci/gpu-values.yaml"))["spec"]
+    (container,) = deployment["template"]["spec"]["containers"]
+    assert container["resources"]["limits"] == {"memory": "16Gi", "nvidia.com/gpu": 1}
+    assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+
+
+def test_spreads_a_bulk_list_over_the_pods_of_an_indexed_job():
+    job = one("Job", render(CHART / "ci/cpu-values.yaml"))["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    environment = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert (job["completionMode"], job["completions"], job["parallelism"]) == ("Indexed", 4, 4)
+    assert environment == {"CULTURETAG_SERVER": "release-culturetag:50051", "WORKERS": "4", "CHUNK_FILES": "100"}
+    assert container["command"] == ["culturetag-bulk", "/input/lists/all.txt", "/input", "/output"]
+
+
+# --- What it refuses
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--set", "bundle.image.reference="], "bundle: set exactly one of image.reference, claim.name and fetch.url"),
+        (["--set", "bundle.claim.name=models"], "bundle: set exactly one of image.reference, claim.name and fetch.url"),
+        (
+            ["--set", "bundle.image.reference=,bundle.fetch.url=https://models.example/a.tar"],
+            "bundle.fetch.sha256: what is downloaded has to have a digest",
+        ),
+        (["--set", "tls.clientCaSecretName=ca"], "tls.clientCaSecretName: needs tls.secretName, too"),
+        (["--set", "autoscaling.kind=keda"], "autoscaling.keda.prometheusAddress: KEDA has to be told where Prometheus is"),
+        (["--set", "autoscaling.minReplicas=11"], "autoscaling: minReplicas is more than maxReplicas"),
+        (["--set", "bulk.enabled=true"], "bulk: set input.claim and output.claim"),
+        (["--set", "replicas=3"], "additional properties 'replicas' not allowed"),
+        (["--set", "flags.listen=0.0.0.0:1"], "'not' failed"),
+        (["--set", "drain.timeoutSeconds=30s"], "got string, want integer"),
+    ],
+)
+def test_refuses_values_that_cant_work_and_says_why(options, reason):
+    command = ["helm", "template", "release", CHART, "--kube-version", KUBERNETES, "--values", MINIMAL, *options]
+    assert reason in run_failing_tool(*command)
