@@ -1,21 +1,21 @@
 #include "batching/cost_model.h"
 
-#include <algorithm>
-#include <cmath>
-#include <cstdlib>
+#include <iterator>
 
 namespace culturetag {
 namespace {
 
 constexpr double kNewest = 0.1;  // the weight of the newest pass
 
-// The element of the map's non-empty range whose key has the smallest `distance`.
-template <typename Iterator, typename Distance>
-Iterator Nearest(Iterator first, Iterator last, Distance distance) {
-  return std::min_element(first, last, [&](const auto& a, const auto& b) { return distance(a.first) < distance(b.first); });
+// The one of the elements [first, last) of a map, at least one, whose key is nearest by ratio to `wanted`. `above` is the
+// first whose key is no smaller. Every admission asks for it: so it looks at no more than the two beside the gap.
+template <typename Iterator, typename Value>
+Iterator Nearest(Iterator first, Iterator above, Iterator last, double wanted, Value value) {
+  if (above == first) return above;
+  const Iterator below = std::prev(above);
+  if (above == last) return below;
+  return wanted / value(below->first) <= value(above->first) / wanted ? below : above;
 }
-
-double LogRatio(double a, double b) { return std::abs(std::log(a / b)); }
 
 }  // namespace
 
@@ -31,11 +31,11 @@ absl::Duration CostModel::Pass(const BucketKey& key, int windows) const {
   const auto first = costs_.lower_bound({key.first, 0});
   const auto last = costs_.lower_bound({key.first + 1, 0});
   if (first == last) return absl::ZeroDuration();
-  const auto length = Nearest(first, last, [&key](const BucketKey& other) {
-    return LogRatio(static_cast<double>(other.second), static_cast<double>(key.second));
-  });
-  const auto size = Nearest(length->second.begin(), length->second.end(),
-                            [windows](int other) { return LogRatio(other, windows); });
+  const auto length = Nearest(first, costs_.lower_bound(key), last, static_cast<double>(key.second),
+                              [](const BucketKey& other) { return static_cast<double>(other.second); });
+  const CostBySize& sizes = length->second;
+  const auto size = Nearest(sizes.begin(), sizes.lower_bound(windows), sizes.end(), static_cast<double>(windows),
+                            [](int other) { return static_cast<double>(other); });
   const double samples = static_cast<double>(key.second) / static_cast<double>(length->first.second);
   return size->second * (samples * windows / size->first);
 }
