@@ -2,7 +2,7 @@
 
     python deploy/grafana/dashboard.py
 
-The JSON is checked in, for Grafana, Compose and the Helm chart read it as it is; tests/deploy holds it to this file, and
+The JSON is checked in, for Grafana, Compose and the Helm chart read it as it is; tests/deploy holds it to this file and
 every query to a live server. Only the standard library is needed.
 """
 
@@ -59,6 +59,11 @@ def quantile(share: float, metric: str, *, by: str = "") -> str:
     return f"histogram_quantile({share:g}, {buckets})"
 
 
+def mean(metric: str, *, by: str = "") -> str:
+    """The mean of a histogram's observations."""
+    return f"{rate(f'{metric}_sum', by=by)} / {rate(f'{metric}_count', by=by)}"
+
+
 def gauge(metric: str) -> str:
     return f"culturetag_{metric}{{{SELECTED}}}"
 
@@ -81,8 +86,7 @@ OVERVIEW = Row(
             (
                 Query(
                     # A counter appears with its first event: no failure yet is 0, not absent.
-                    f"({rate('requests_total', where=FAILED)} or vector(0))"
-                    f" / {rate('requests_total')}",
+                    f"({rate('requests_total', where=FAILED)} or vector(0)) / {rate('requests_total')}",
                     "share",
                 ),
             ),
@@ -150,11 +154,11 @@ LATENCY = Row(
         ),
         Panel(
             "Mean time by stage",
-            "What an average call spends its time on. The stages of one call overlap, for windows are scored while others wait.",
+            "What an average call spends its time on. Stages of one call overlap: windows are scored as others wait.",
             "s",
             (
                 Query(
-                    f"{rate('stage_duration_seconds_sum', by='stage')} / {rate('stage_duration_seconds_count', by='stage')}",
+                    mean("stage_duration_seconds", by="stage"),
                     "{{stage}}",
                 ),
             ),
@@ -168,8 +172,8 @@ QUEUE = Row(
     (
         Panel(
             "Wait",
-            "How long the oldest pending window has waited, and the server's own estimate until all that waits is scored. "
-            "Autoscaling follows the first.",
+            "How long the oldest pending window has waited, and the server's own estimate until all that waits is "
+            "scored. Autoscaling follows the first.",
             "s",
             (
                 Query(gauge("oldest_pending_seconds"), "oldest {{instance}}"),
@@ -183,7 +187,12 @@ QUEUE = Row(
             (Query(gauge("pending_audio_seconds"), "{{instance}}"),),
             stacked=True,
         ),
-        Panel("Windows that wait", "Admitted and not scored yet.", "none", (Query(gauge("pending_windows"), "{{instance}}"),)),
+        Panel(
+            "Windows that wait",
+            "Admitted and not scored yet.",
+            "none",
+            (Query(gauge("pending_windows"), "{{instance}}"),),
+        ),
         Panel(
             "Refusals by reason",
             "queue_full and deadline: too little capacity. bad_audio, too_long, unauthenticated: callers' mistakes. "
@@ -194,8 +203,8 @@ QUEUE = Row(
         ),
         Panel(
             "Wasted windows",
-            "Scored though nobody waited for them any more: the call was cancelled, or its deadline passed, while its batch "
-            "was on the device.",
+            "Scored though nobody waited for them any more: the call was cancelled, or its deadline passed, while its "
+            "batch was on the device.",
             "suffix: windows/s",
             (Query(rate("wasted_windows_total", by="reason"), "{{reason}}"),),
             stacked=True,
@@ -211,7 +220,7 @@ DEVICE = Row(
             "What the device gets in one pass, and the most that it may get (measured at start).",
             "none",
             (
-                Query(f"{rate('batch_windows_sum')} / {rate('batch_windows_count')}", "mean"),
+                Query(mean("batch_windows"), "mean"),
                 Query(quantile(0.9, "batch_windows"), "p90"),
                 Query(f"max by (model) ({gauge('max_batch_windows')})", "most, {{model}}"),
             ),
@@ -238,7 +247,7 @@ DEVICE = Row(
         ),
         Panel(
             "Device errors",
-            "Passes that failed. The batch is tried once more in two halves; a device that goes on failing ends SERVING.",
+            "Passes that failed. The batch is tried once more in two halves; a device that keeps failing ends SERVING.",
             "ops",
             (Query(rate("device_errors_total", by="instance"), "{{instance}}"),),
         ),
@@ -254,7 +263,12 @@ INSTANCES = Row(
             "none",
             (Query(gauge("model_info"), "{{instance}}: {{model}} {{version}} on {{device}}, {{precision}}"),),
         ),
-        Panel("Versions", "Replicas of each version.", "none", (Query(f"count by (version) ({gauge('build_info')})", "{{version}}"),)),
+        Panel(
+            "Versions",
+            "Replicas of each version.",
+            "none",
+            (Query(f"count by (version) ({gauge('build_info')})", "{{version}}"),),
+        ),
         Panel(
             "Warm-up",
             "Time from the start of the first warm-up pass to the last: what a new replica needs before it serves.",
@@ -343,9 +357,7 @@ def dashboard() -> dict:
         "refresh": "10s",
         "time": {"from": "now-1h", "to": "now"},
         "timezone": "browser",
-        "templating": {
-            "list": [datasource, variable_json("job", ""), variable_json("instance", '{job=~"$job"}')]
-        },
+        "templating": {"list": [datasource, variable_json("job", ""), variable_json("instance", '{job=~"$job"}')]},
         "panels": panels,
     }
 

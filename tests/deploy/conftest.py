@@ -9,7 +9,7 @@ import pytest
 # The server as a process stands with its end-to-end tests.
 sys.path.append(str(Path(__file__).resolve().parents[1] / "integration"))
 
-from real_server import Server, running_server  # noqa: E402
+from real_server import Server, running_server
 
 
 @pytest.fixture(scope="session")

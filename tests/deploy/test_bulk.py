@@ -34,7 +34,9 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start_worker(index: int, workers: int, clips: Path, output: Path, address: str, **variables: str) -> subprocess.Popen:
+def start_worker(
+    index: int, workers: int, clips: Path, output: Path, address: str, **variables: str
+) -> subprocess.Popen:
     """One worker, in a process group of its own so that it can be killed with all that it has started."""
     environment = os.environ | {
         "PATH": f"{CLIENT.parent}:{os.environ['PATH']}",
@@ -111,4 +113,7 @@ def test_leaves_out_what_the_service_failed_to_do_and_says_so(clips, tmp_path):
 
 def test_refuses_a_number_of_workers_that_is_none(clips, tmp_path):
     code, said = run_worker(0, 0, clips, tmp_path, "127.0.0.1:1")
-    assert (code, said.splitlines()[0]) == (2, "Usage: culturetag-bulk LIST INPUT OUTPUT [OPTION OF `culturetag tag`]...")
+    assert (code, said.splitlines()[0]) == (
+        2,
+        "Usage: culturetag-bulk LIST INPUT OUTPUT [OPTION OF `culturetag tag`]...",
+    )

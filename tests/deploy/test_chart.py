@@ -157,7 +157,10 @@ def test_spreads_a_bulk_list_over_the_pods_of_an_indexed_job():
             "bundle.fetch.sha256: what is downloaded has to have a digest",
         ),
         (["--set", "tls.clientCaSecretName=ca"], "tls.clientCaSecretName: needs tls.secretName, too"),
-        (["--set", "autoscaling.kind=keda"], "autoscaling.keda.prometheusAddress: KEDA has to be told where Prometheus is"),
+        (
+            ["--set", "autoscaling.kind=keda"],
+            "autoscaling.keda.prometheusAddress: KEDA has to be told where Prometheus is",
+        ),
         (["--set", "autoscaling.minReplicas=11"], "autoscaling: minReplicas is more than maxReplicas"),
         (["--set", "bulk.enabled=true"], "bulk: set input.claim and output.claim"),
         (["--set", "replicas=3"], "additional properties 'replicas' not allowed"),

@@ -120,7 +120,8 @@ def prometheus_address(process: subprocess.Popen, log: Path) -> str:
     """Waits until Prometheus says that it is ready, and at which address."""
     deadline = time.monotonic() + PROMETHEUS_START_TIMEOUT_S
     while "Server is ready" not in (text := log.read_text()):
-        assert process.poll() is None and time.monotonic() < deadline, text
+        assert process.poll() is None, text
+        assert time.monotonic() < deadline, text
     return re.search(r'msg="Listening on" address=(\S+)', text)[1]
 
 
