@@ -101,8 +101,9 @@ def published() -> dict:
 
 
 def text_tables(rows: Sequence[Row]) -> str:
-    """Both tables, as Markdown."""
-    return "\n\n".join(_table(title, rows) for title in PAIRS) + f"\n\nPublished: {published()['source']}.\n"
+    """Both tables, as Markdown, and where the published rows among them come from."""
+    source = f"\nPublished: {published()['source']}.\n" if any(row.source == "published" for row in rows) else ""
+    return "\n\n".join(_table(title, rows) for title in PAIRS) + "\n" + source
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:

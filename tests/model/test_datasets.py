@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import soundfile
 from click.testing import CliRunner
 from dataset_trees import (
     lyra_row,
@@ -322,11 +323,29 @@ def test_a_written_layout_is_read_back_with_the_same_labels_and_splits(tmp_path,
     assert all(dataset.split(name) for name in ("train", "valid", "test"))
 
 
-def test_rendering_a_corpus_keeps_what_stands_there(tmp_path):
+@pytest.fixture
+def soundfonts():
     try:
         check_soundfonts()
     except SoundfontNotFoundError:
         pytest.skip("the soundfonts aren't installed; scripts/setup --for=test installs them")
+
+
+@pytest.mark.usefixtures("soundfonts")
+def test_one_command_renders_the_six_corpora_in_their_layouts(tmp_path):
+    arguments = ["datasets", "render", "all", "--recordings", 16, "--seconds", 1, 1.2, "--output", tmp_path]
+
+    result = CliRunner().invoke(main, [*map(str, arguments), "--workers", "1"])
+
+    assert result.exit_code == 0, result.output
+    for head in HEAD_NAMES:
+        dataset = open_dataset(tmp_path / head)
+        assert (dataset.head, len(dataset.recordings), dataset.missing) == (head, 16, ())
+        assert all(soundfile.info(recording.audio).format == "MP3" for recording in dataset.recordings)
+
+
+@pytest.mark.usefixtures("soundfonts")
+def test_rendering_a_corpus_keeps_what_stands_there(tmp_path):
     render_corpus("mtat", tmp_path, 16, (1.0, 1.5), workers=1)
     dataset = open_dataset(tmp_path)
     times = {recording.audio: recording.audio.stat().st_mtime_ns for recording in dataset.recordings}

@@ -10,6 +10,9 @@ from culturetag_model.commands import EXISTING_FOLDER, FOLDER, errors_as_message
 HEADS = ("makam", "hindustani", "carnatic", "lyra", "fma", "mtat")
 """`culturetag_model.vocabularies.HEAD_NAMES`, without the imports that it takes."""
 
+_RECORDINGS = dict.fromkeys(HEADS, 300) | {"mtat": 500}
+"""How many recordings a synthetic corpus has by default: more of MagnaTagATune, which has the most labels."""
+
 dataset_option = click.option(
     "--dataset", type=click.Choice(HEADS), help="Which data set it is [default: found out from its files]."
 )
@@ -47,22 +50,29 @@ def check(root: Path, dataset: str | None) -> None:
 
 
 @datasets.command()
-@click.argument("head", type=click.Choice(HEADS))
-@click.option("--output", type=FOLDER, required=True, help="The corpus's folder.")
-@click.option("--recordings", type=click.IntRange(10), default=300, show_default=True)
+@click.argument("head", type=click.Choice((*HEADS, "all")))
+@click.option(
+    "--output", type=FOLDER, required=True, help="The corpus's folder; of `all`, the folder of their folders."
+)
+@click.option("--recordings", type=click.IntRange(10), help="In each corpus [default: 300, and 500 of mtat].")
 @click.option("--seconds", type=(float, float), default=(15.0, 60.0), show_default=True, help="Shortest and longest.")
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count(), show_default="all cores")
-def render(head: str, output: Path, recordings: int, seconds: tuple[float, float], workers: int) -> None:
+def render(head: str, output: Path, recordings: int | None, seconds: tuple[float, float], workers: int) -> None:
     """Render a synthetic corpus in the layout of HEAD's data set, to try the chain without the real recordings.
+
+    `all` renders the six corpora, each into a folder with its head's name.
 
     Needs FluidSynth and its soundfonts, as `demo` does. Recordings that stand there already are kept.
 
     \b
-    Example:
+    Examples:
       culturetag-model datasets render makam --output synthetic/makam
+      culturetag-model datasets render all --output synthetic
     """
     with errors_as_messages():
         from culturetag_model.datasets.synthetic import render_corpus
 
-        render_corpus(head, output, recordings, seconds, workers=workers)
-    click.echo(f"wrote {output}")
+        roots = {name: output / name for name in HEADS} if head == "all" else {head: output}
+        for name, root in roots.items():
+            render_corpus(name, root, recordings or _RECORDINGS[name], seconds, workers=workers)
+            click.echo(f"wrote {root}")

@@ -1,8 +1,8 @@
 """Synthetic corpora: the demo's renderer at the length and in the layout of the real data sets.
 
 They exercise the whole chain where the real recordings can't be had. Recordings of the test split are composed and
-rendered from what the demo keeps from training: other tempi, tonics and soundfont presets (`culturetag_model.demo.
-splits`). What a model scores on them says nothing about real recordings.
+rendered from what the demo keeps from training: other tempi and tonics (`culturetag_model.demo.splits`). What a model
+scores on them says nothing about real recordings.
 """
 
 import json

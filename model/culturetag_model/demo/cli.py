@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_SIZES = {"train": 2400, "validation": 100, "test": 400, "unheard": 240}
+_SIZES = {"train": 2000, "validation": 100, "test": 400, "unheard": 200}
 
 
 def _default_cache() -> Path:
@@ -63,7 +63,7 @@ def demo(context: click.Context, output: Path, cache_dir: Path, force: bool) -> 
 @demo.command()
 @_cache_option
 @click.option("--split", type=click.Choice(list(_SIZES)), multiple=True, help="Only this split; may be repeated.")
-@click.option("--clips", type=click.IntRange(1), help="Clips of each split [default: 2400, 100, 400 and 240].")
+@click.option("--clips", type=click.IntRange(1), help="Clips of each split [default: 2000, 100, 400 and 200].")
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count(), show_default="all cores")
 def render(cache_dir: Path, split: tuple[str, ...], clips: int | None, workers: int) -> None:
     """Render the clips of 10 s that training and evaluation use: about 1 MB each."""
@@ -76,7 +76,7 @@ def render(cache_dir: Path, split: tuple[str, ...], clips: int | None, workers: 
 
 @demo.command()
 @_cache_option
-@click.option("--steps", type=click.IntRange(1), default=2000, show_default=True, help="Batches of 32 windows.")
+@click.option("--steps", type=click.IntRange(1), default=1800, show_default=True, help="Batches of 32 windows.")
 @click.option("--threads", type=click.IntRange(1), default=os.cpu_count(), show_default="all cores")
 def train(cache_dir: Path, steps: int, threads: int) -> None:
     """Train the backbone and the probes; writes model.pt and training.jsonl to the cache."""
@@ -115,6 +115,22 @@ def bundle(cache_dir: Path, output: Path, version: str, makam: str, melody_seed:
     write_demo_bundle(
         cache_dir, output, version=version, makam=_makam(makam), melody_seed=melody_seed, note=note, force=force
     )
+
+
+@demo.command()
+@_cache_option
+@click.option(
+    "--output", type=_FOLDER, required=True, help="Where the tables, the figure and the snapshots are written."
+)
+def miniature(cache_dir: Path, output: Path) -> None:
+    """Repeat CultureMERT's study in miniature: a base, four single-culture continuations and their merge.
+
+    Takes the renderings of `demo render`. Every backbone is probed on all six corpora with five seeds; the results
+    stand in results.md, results.csv and results.png.
+    """
+    from culturetag_model.demo.miniature import run_miniature
+
+    click.echo(run_miniature(cache_dir, output), nl=False)
 
 
 @demo.command()

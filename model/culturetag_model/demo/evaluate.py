@@ -81,7 +81,9 @@ def _head_figures(windows: Windows, scores: dict[str, np.ndarray], head: str, un
     return row | {"window_roc_auc": single.roc_auc}
 
 
-def _category_figures(windows: Windows, scores: dict[str, np.ndarray], head: str, category: str, untrained: dict[str, str]) -> dict:
+def _category_figures(
+    windows: Windows, scores: dict[str, np.ndarray], head: str, category: str, untrained: dict[str, str]
+) -> dict:
     columns = measure.columns_of(head, category, untrained)
     found, wanted = measure.head_tracks(windows, scores, head)
     row = asdict(measure.quality(found, wanted, columns))

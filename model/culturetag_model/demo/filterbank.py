@@ -24,7 +24,7 @@ from culturetag_model.backbone import SAMPLE_RATE_HZ, Backbone, mert_config
 CONV_KERNEL = (16, 5, 5, 5, 5, 5, 10)
 """Longer than MERT's (10, 3, 3, 3, 3, 2, 2): a frame sees 87 ms, which tells tones apart that are 12 Hz apart."""
 CONV_STRIDE = (5, 2, 2, 2, 2, 2, 8)
-"""MERT's but for the last, which is 2 there: a quarter of the frames, hence less than a quarter of the transformer's work."""
+"""MERT's but for the last, which is 2 there: a quarter of the frames, so that training takes a quarter of the time."""
 CONV_DIM = (64, 64, 64, 80, 120, 176, 336)
 HOP_SAMPLES = math.prod(CONV_STRIDE)
 """Samples between frames: 18.75 frames a second."""

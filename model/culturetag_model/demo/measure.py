@@ -7,12 +7,12 @@ import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
+from culturetag_model.backbone import Backbone
 from culturetag_model.demo.network import TaggingModel, normalized, reads_features
-from culturetag_model.demo.windows import Windows
+from culturetag_model.demo.windows import WINDOWS_PER_CLIP, Windows
 from culturetag_model.vocabularies import HEAD_NAMES, vocabulary
 
 _BATCH = 16
-_WINDOWS_PER_CLIP = 2
 
 
 @dataclass(frozen=True)
@@ -24,27 +24,27 @@ class Quality:
     labels: int
 
 
-def window_means(model: TaggingModel, windows: Windows, *, from_audio: bool) -> Tensor:
+def window_means(backbone: Backbone, windows: Windows, *, from_audio: bool) -> Tensor:
     """`[N, L, D]`: the time-mean hidden states of every window, from its audio or from its stored features."""
     with torch.no_grad():
         if from_audio:
-            parts = [model.backbone(normalized(part.float() / 32768)) for part in windows.audio.split(_BATCH)]
+            parts = [backbone(normalized(part.float() / 32768)) for part in windows.audio.split(_BATCH)]
         else:
-            with reads_features(model.backbone):
-                parts = [model.backbone(part.float().transpose(1, 2)) for part in windows.features.split(_BATCH)]
+            with reads_features(backbone):
+                parts = [backbone(part.float().transpose(1, 2)) for part in windows.features.split(_BATCH)]
     return torch.cat(parts)
 
 
 def window_scores(model: TaggingModel, windows: Windows, *, from_audio: bool) -> dict[str, np.ndarray]:
     """By head: `[N, K]` scores in [0, 1] of every window, whichever head it belongs to."""
-    means = window_means(model, windows, from_audio=from_audio)
+    means = window_means(model.backbone, windows, from_audio=from_audio)
     with torch.no_grad():
         return {name: torch.sigmoid(model.heads[name](means)).numpy() for name in HEAD_NAMES}
 
 
 def track_means(values: np.ndarray) -> np.ndarray:
     """`[N windows, K]` -> `[N / 2 tracks, K]`: the mean over a track's windows, as the server scores a track."""
-    return values.reshape(-1, _WINDOWS_PER_CLIP, values.shape[1]).mean(axis=1)
+    return values.reshape(-1, WINDOWS_PER_CLIP, values.shape[1]).mean(axis=1)
 
 
 def quality(scores: np.ndarray, targets: np.ndarray, columns: list[int]) -> Quality:
@@ -81,9 +81,7 @@ def head_tracks(windows: Windows, scores: dict[str, np.ndarray], head: str) -> t
     return track_means(scores[head][own]), track_means(windows.labels[head].numpy()[own])
 
 
-def scores_by_category(
-    model: TaggingModel, windows: Windows, untrained: dict[str, dict[str, str]]
-) -> dict[str, float]:
+def scores_by_category(model: TaggingModel, windows: Windows, untrained: dict[str, dict[str, str]]) -> dict[str, float]:
     """ROC-AUC by `head` and `head/category`, and the accuracy of raga and makam: what the training log records."""
     scores = window_scores(model, windows, from_audio=False)
     areas = {}

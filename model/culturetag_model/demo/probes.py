@@ -23,7 +23,7 @@ _PENALTY = 3e-3
 
 def refit_probes(model: TaggingModel, training: Windows) -> None:
     """Changes the heads of `model` in place."""
-    means = window_means(model, training, from_audio=False)
+    means = window_means(model.backbone, training, from_audio=False)
     for index, name in enumerate(HEAD_NAMES):
         own = training.heads == index
         if own.any():

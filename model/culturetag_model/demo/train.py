@@ -103,7 +103,7 @@ def fit(
     average: AveragedModel,
     training: Windows,
     weights: Mapping[str, float],
-    step_done: Callable[[int, Mapping[str, Tensor]], None],
+    step_done: Callable[[int, Mapping[str, Tensor]], None] = lambda step, losses: None,
 ) -> None:
     """Trains everything but the front end, by the losses that `weights` names.
 

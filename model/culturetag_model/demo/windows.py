@@ -1,6 +1,6 @@
 """The windows of a rendered split as training and evaluation see them: inputs, label targets and frame targets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ INSTRUMENT_NAMES = tuple(
 )
 """Whatever can sound in a clip."""
 
-_WINDOWS_PER_CLIP = 2
+WINDOWS_PER_CLIP = 2
 _TARGETS_PER_FRAME = HOP_SAMPLES // TARGET_SAMPLES
 _A4_KEY = 69
 
@@ -52,17 +52,26 @@ class Windows:
     def __len__(self) -> int:
         return len(self.heads)
 
+    def of_head(self, head: str) -> "Windows":
+        """The windows of one head's clips."""
+        own = self.heads == HEAD_NAMES.index(head)
+        tensors = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "labels"}
+        return Windows(
+            **{name: values[own] for name, values in tensors.items()},
+            labels={name: targets[own] for name, targets in self.labels.items()},
+        )
+
 
 def to_windows(clips: ClipSet, receptive_field: int) -> Windows:
     """The windows of all clips; a frame's targets are those at the centre of what the frame sees."""
     count, frame_count = len(clips.clips), clips.features.shape[2]
     delay = receptive_field // 2 // TARGET_SAMPLES
-    targets = clips.frames.reshape(count * _WINDOWS_PER_CLIP, -1, 2)
+    targets = clips.frames.reshape(count * WINDOWS_PER_CLIP, -1, 2)
     strokes = _stroke_targets(targets[:, :, 1])
     seen = slice(delay, delay + _TARGETS_PER_FRAME * frame_count, _TARGETS_PER_FRAME)
     tonics = [round((clip.tonic - _A4_KEY) / 12 * TONE_CLASSES) % TONE_CLASSES for clip in clips.clips]
     return Windows(
-        audio=torch.from_numpy(clips.audio.reshape(count * _WINDOWS_PER_CLIP, -1)),
+        audio=torch.from_numpy(clips.audio.reshape(count * WINDOWS_PER_CLIP, -1)),
         features=torch.from_numpy(clips.features.reshape(-1, frame_count, clips.features.shape[3])),
         tones=torch.from_numpy(targets[:, seen, 0].astype(np.int64)),
         strokes=torch.from_numpy(strokes[:, seen]),
@@ -76,7 +85,7 @@ def to_windows(clips: ClipSet, receptive_field: int) -> Windows:
 
 
 def _per_window(values: list[int]) -> Tensor:
-    return torch.tensor(values).repeat_interleave(_WINDOWS_PER_CLIP)
+    return torch.tensor(values).repeat_interleave(WINDOWS_PER_CLIP)
 
 
 def _mode_class(clip: Clip) -> int:
@@ -89,7 +98,7 @@ def _metre_class(clip: Clip) -> int:
 
 def _instrument_targets(clips: ClipSet) -> Tensor:
     rows = [[float(name in clip.instruments) for name in INSTRUMENT_NAMES] for clip in clips.clips]
-    return torch.tensor(rows).repeat_interleave(_WINDOWS_PER_CLIP, dim=0)
+    return torch.tensor(rows).repeat_interleave(WINDOWS_PER_CLIP, dim=0)
 
 
 def _stroke_targets(strokes: np.ndarray) -> np.ndarray:
@@ -104,4 +113,4 @@ def _stroke_targets(strokes: np.ndarray) -> np.ndarray:
 def _label_targets(clips: ClipSet, head: str) -> Tensor:
     names = [label.name for label in vocabulary(head).labels]
     rows = [[float(clip.head == head and name in clip.labels) for name in names] for clip in clips.clips]
-    return torch.tensor(rows).repeat_interleave(_WINDOWS_PER_CLIP, dim=0)
+    return torch.tensor(rows).repeat_interleave(WINDOWS_PER_CLIP, dim=0)
