@@ -20,6 +20,10 @@ def test_the_dockerfile_passes_hadolint():
     run_tool("hadolint", DOCKERFILE)
 
 
+def test_scripts_pass_shellcheck():
+    run_tool("shellcheck", DEPLOY / "bulk/culturetag-bulk", DEPLOY / "helm/check_cluster")
+
+
 def test_the_last_stage_runs_as_nobody_and_has_no_compiler():
     final = DOCKERFILE.read_text().rpartition("\nFROM ")[2]
     assert re.findall(r"^USER (.*)$", final, re.MULTILINE) == ["65532:65532"]
