@@ -2,10 +2,11 @@
 
 import asyncio
 
+import grpc
 import pytest
-from fake_server import STREAM_WINDOW_BYTES
+from fake_server import STREAM_WINDOW_BYTES, Refusal
 
-from culturetag import AsyncClient
+from culturetag import AsyncClient, NotFoundError
 
 
 def test_takes_chunks_from_an_asynchronous_iterable(service, address):
@@ -61,3 +62,19 @@ def test_ends_a_stream_with_its_block(service, address):
             return (await anext(stream)).start
 
     assert asyncio.run(leave()) == 0
+
+
+def test_reports_the_servers_reason_although_messages_are_on_their_way_to_it(service, address):
+    refused = Refusal(grpc.StatusCode.NOT_FOUND, "no such head")
+
+    async def upload(client):
+        with pytest.raises(NotFoundError, match="no such head"):
+            await client.tag_stream([bytes(100_000)] * 20).result()
+
+    async def upload_all():
+        async with AsyncClient(address) as client:
+            for _ in range(100):
+                service.refuse("TagStream", refused)
+                await upload(client)
+
+    asyncio.run(upload_all())

@@ -121,7 +121,13 @@ def test_refuses_wrong_arguments_before_it_sends_anything(client, service, argum
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"token": "two\n"}, "visible ASCII"), ({"tls_cert": b"x"}, "go together"), ({"tls_key": b"x"}, "go together")],
+    [
+        ({"token": "two\n"}, "visible ASCII"),
+        ({"tls_cert": b"x"}, "go together"),
+        ({"tls_key": b"x"}, "go together"),
+        ({"max_attempts": 0}, "1 to 5, not 0"),
+        ({"max_attempts": 6}, "1 to 5, not 6"),
+    ],
 )
 def test_refuses_a_wrong_connection(connect, options, words):
     with pytest.raises(ValueError, match=words):
@@ -274,6 +280,14 @@ def test_gives_up_after_four_attempts_and_says_when_to_come_back(client, service
         client.tag(b"x")
     assert raised.value.retry_after == pytest.approx(0.001)
     assert service.methods() == ["Tag"] * 4
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 5])
+def test_makes_as_many_attempts_as_it_is_told(connect, service, address, attempts):
+    service.refuse("Tag", *[FULL] * 9)
+    with connect(address, max_attempts=attempts) as client, pytest.raises(OverloadedError):
+        client.tag(b"x")
+    assert service.methods() == ["Tag"] * attempts
 
 
 def test_exports_every_error_and_result():

@@ -8,25 +8,12 @@ from pathlib import Path
 
 import grpc
 
-MAX_ATTEMPTS = 4
-"""gRPC allows five at most."""
+MAX_ATTEMPTS = 5
+"""gRPC doesn't make more."""
 
-_SERVICE_CONFIG = {
-    "methodConfig": [
-        {
-            "name": [{"service": "culturetag.v1.TaggingService"}],
-            "retryPolicy": {
-                "maxAttempts": MAX_ATTEMPTS,
-                "initialBackoff": "0.2s",
-                "maxBackoff": "5s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
-            },
-        }
-    ]
-}
-"""Refusals that may pass are retried by gRPC itself, after the wait that the server asks for in
-`grpc-retry-pushback-ms` or else an exponential one."""
+RETRY_BUFFER_BYTES = 64 << 20
+"""gRPC retries only what it has kept, and by default it keeps no message above 256 KiB: less than a song. This holds
+every clip that `tag` sends in one message, and bounds the memory of a stream whose first window is long in coming."""
 
 Pem = str | os.PathLike[str] | bytes
 """A file's path, or what is in it."""
@@ -70,15 +57,33 @@ class Connection:
         return tuple(pairs)
 
 
-def channel_options() -> list[tuple[str, str | int]]:
+def channel_options(max_attempts: int) -> list[tuple[str, str | int]]:
+    """Raises ValueError for a number of attempts that gRPC doesn't make."""
+    if not 1 <= max_attempts <= MAX_ATTEMPTS:
+        raise ValueError(f"max_attempts is 1 to {MAX_ATTEMPTS}, not {max_attempts}")
     return [
         ("grpc.primary_user_agent", f"culturetag-python/{version('culturetag')}"),
         ("grpc.max_receive_message_length", -1),
         ("grpc.max_send_message_length", -1),
-        # gRPC retries only what it has kept, and by default it keeps no message above 256 KiB: less than a song.
-        ("grpc.per_rpc_retry_buffer_size", 2**31 - 1),
-        ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+        ("grpc.per_rpc_retry_buffer_size", RETRY_BUFFER_BYTES),
+        ("grpc.enable_retries", int(max_attempts > 1)),
+        ("grpc.service_config", _service_config(max_attempts)),
     ]
+
+
+def _service_config(max_attempts: int) -> str:
+    """Refusals that may pass are retried by gRPC itself, after the wait that the server asks for in
+    `grpc-retry-pushback-ms` or else an exponential one.
+    """
+    retries = {
+        "maxAttempts": max_attempts,
+        "initialBackoff": "0.2s",
+        "maxBackoff": "5s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
+    }
+    method = {"name": [{"service": "culturetag.v1.TaggingService"}]}
+    return json.dumps({"methodConfig": [method | {"retryPolicy": retries} if max_attempts > 1 else method]})
 
 
 def _read(pem: Pem | None) -> bytes | None:

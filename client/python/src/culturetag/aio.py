@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from culturetag import _convert
+from culturetag._aio_ending import Ending
 from culturetag._audio import Chunk, ClipInput, PcmFormat, chunks_of, open_clip
 from culturetag._channel import Connection, Pem, channel_options
 from culturetag._requests import STREAM_ABOVE_BYTES, StreamMessages, TagOptions, may_be_too_long, option_fields
@@ -38,12 +39,13 @@ class AsyncClient:
         tls_cert: Pem | None = None,
         tls_key: Pem | None = None,
         timeout: float = 60.0,
+        max_attempts: int = 4,
     ) -> None:
         """As `culturetag.Client`."""
         self._connection = Connection(target, client_id, token, tls, tls_ca, tls_cert, tls_key)
         self._timeout = timeout
         credentials = self._connection.credentials()
-        options = channel_options()
+        options = channel_options(max_attempts)
         if credentials is None:
             self._channel = grpc.aio.insecure_channel(target, options=options)
         else:
@@ -137,6 +139,7 @@ class AsyncTagStream(AsyncIterator[Window]):
 
     def __init__(self, call: Any, upload: _Upload, target: str) -> None:
         self._call, self._upload, self._target = call, upload, target
+        self._ending = Ending(call)
         self._summary: TagResult | None = None
         self._given_up = False
 
@@ -176,7 +179,10 @@ class AsyncTagStream(AsyncIterator[Window]):
         try:
             return await self._call.read()
         except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error, self._target) from error
+            ending = await self._ending.instead_of(error)
+            if ending.code() is grpc.StatusCode.OK:
+                return grpc.aio.EOF
+            raise from_rpc_error(ending, self._target) from error
         except asyncio.CancelledError:
             # gRPC cancels the call where its messages can't be made.
             if self._upload.error is not None:

@@ -25,8 +25,8 @@ Response = TypeVar("Response")
 class Client:
     """A connection to a culturetag server. May be used by several threads at once; a context manager.
 
-    Refusals that may pass (a full queue, a server that restarts) are retried by gRPC, four attempts in all, after the
-    wait that the server asks for. Every call raises a `CultureTagError` that names what is wrong.
+    Refusals that may pass (a full queue, a server that restarts) are retried by gRPC after the wait that the server
+    asks for. Every call raises a `CultureTagError` that names what is wrong.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Client:
         tls_cert: Pem | None = None,
         tls_key: Pem | None = None,
         timeout: float = 60.0,
+        max_attempts: int = 4,
     ) -> None:
         """Returns at once; connects with the first call.
 
@@ -52,15 +53,16 @@ class Client:
             tls_cert: This client's certificate chain, for mutual TLS.
             tls_key: Its key.
             timeout: How long a call may take, in seconds, retries included. Streams are only bound by their own.
+            max_attempts: How often gRPC makes a call, 1 to 5. 1 shows every refusal, as a load test wants.
 
         Raises:
-            ValueError: `tls_cert` without `tls_key`, or a token that isn't visible ASCII.
+            ValueError: `tls_cert` without `tls_key`, a token that isn't visible ASCII, or `max_attempts` out of range.
             OSError: A certificate or key can't be read.
         """
         self._connection = Connection(target, client_id, token, tls, tls_ca, tls_cert, tls_key)
         self._timeout = timeout
         credentials = self._connection.credentials()
-        options = channel_options()
+        options = channel_options(max_attempts)
         if credentials is None:
             self._channel = grpc.insecure_channel(target, options=options)
         else:
