@@ -10,7 +10,7 @@ import torch
 from click.testing import CliRunner
 
 from culturetag_model.bundle import read_bundle
-from culturetag_model.demo import dataset, measure
+from culturetag_model.demo import cli, dataset, measure
 from culturetag_model.demo.cli import demo
 from culturetag_model.demo.dataset import read_split, render_split
 from culturetag_model.demo.network import TaggingModel, demo_backbone, load_model, normalized
@@ -101,7 +101,8 @@ def test_training_changes_all_but_the_front_end_and_logs_the_validation(cache):
     trained, fresh = load_model(cache / "model.pt"), TaggingModel()
     rows = [json.loads(line) for line in (cache / "training.jsonl").read_text(encoding="utf-8").splitlines()]
 
-    assert [row["step"] for row in rows] == [1, 2, "probes"]
+    assert rows[0] == {"clips": 4, "seed": 0, "steps": 2, "batch": 2, "peak_rate": 1e-3}
+    assert [row["step"] for row in rows[1:]] == [1, 2, "probes"]
     for part, changes in (("feature_extractor", False), ("feature_projection", True), ("encoder", True)):
         before = torch.cat([weight.flatten() for weight in getattr(fresh.backbone.hubert, part).parameters()])
         after = torch.cat([weight.flatten() for weight in getattr(trained.backbone.hubert, part).parameters()])
@@ -145,9 +146,9 @@ def test_the_commands_measure_the_model_and_write_a_bundle_that_says_what_it_is(
     written = runner.invoke(demo, ["bundle", "--cache-dir", str(cache), "--output", str(tmp_path / "demo")])
 
     assert (measured.exit_code, written.exit_code) == (0, 0), measured.output + written.output
-    assert "Its tags on real recordings mean nothing" in (tmp_path / "demo" / "EVALUATION.md").read_text(
-        encoding="utf-8"
-    )
+    report = (tmp_path / "demo" / "EVALUATION.md").read_text(encoding="utf-8")
+    assert "Its tags on real recordings mean nothing" in report
+    assert "2 steps of 2 windows, drawn from 4 clips" in report
     manifest = read_bundle(tmp_path / "demo").manifest
     assert (manifest.name, manifest.normalize) == ("demo", True)
     assert "only on synthetic renderings" in manifest.description
@@ -156,6 +157,26 @@ def test_the_commands_measure_the_model_and_write_a_bundle_that_says_what_it_is(
     assert reasons["Hicaz"] == ""
     assert all(len(head.metrics) == 2 for head in manifest.heads)
     assert soundfile.info(tmp_path / "demo" / "melody.flac").duration == 14.0
+
+
+def test_one_command_renders_trains_measures_and_writes_the_bundle(cache, tmp_path, monkeypatch):
+    plans = []
+
+    def short_train(folder, plan):
+        plans.append(plan)
+        train(folder, Plan(steps=1, batch=2, peak_rate=1e-3), evaluate_every=1)
+
+    monkeypatch.setattr(cli, "_SIZES", dict.fromkeys(cli._SIZES, 4))
+    monkeypatch.setattr("culturetag_model.demo.train.train", short_train)
+    work = tmp_path / "cache"
+    shutil.copytree(cache / "train", work / "train")
+
+    result = CliRunner().invoke(demo, ["--cache-dir", str(work), "--output", str(tmp_path / "bundle")])
+
+    assert result.exit_code == 0, result.output
+    assert plans == [Plan(steps=1800, batch=32, peak_rate=2e-3)]
+    assert [len(read_split(work / split).clips) for split in cli._SIZES] == [4, 4, 4, 4]
+    assert read_bundle(tmp_path / "bundle").manifest.version == "2.0.0"
 
 
 def test_an_unknown_makam_is_refused_with_the_known_ones(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_SIZES = {"train": 2000, "validation": 100, "test": 400, "unheard": 200}
+_SIZES = {"train": 1600, "validation": 100, "test": 400, "unheard": 200}
 
 
 def _default_cache() -> Path:
@@ -45,11 +45,12 @@ def demo(context: click.Context, output: Path, cache_dir: Path, force: bool) -> 
 
     The demo model has only ever heard synthetic renderings: what it says about real recordings means nothing.
 
-    Without a command all steps run, each with its defaults, and from fixed seeds. Renderings that stand in the cache are
-    used again. The commands are the single steps; options before a command belong to the whole and mean nothing to it.
+    Without a command all steps run, each with its defaults and from fixed seeds. Renderings that stand in the cache
+    are used again. The commands are the single steps, and `miniature` and `melody`, which stand apart. Options before a
+    command belong to the whole, and mean nothing to a step.
 
     \b
-    Everything, from nothing (about 90 minutes on 2 cores):
+    Everything, from nothing:
       culturetag-model demo --output bundles/demo
     """
     if context.invoked_subcommand is not None:
@@ -63,7 +64,7 @@ def demo(context: click.Context, output: Path, cache_dir: Path, force: bool) -> 
 @demo.command()
 @_cache_option
 @click.option("--split", type=click.Choice(list(_SIZES)), multiple=True, help="Only this split; may be repeated.")
-@click.option("--clips", type=click.IntRange(1), help="Clips of each split [default: 2000, 100, 400 and 200].")
+@click.option("--clips", type=click.IntRange(1), help="Clips of each split [default: 1600, 100, 400 and 200].")
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count(), show_default="all cores")
 def render(cache_dir: Path, split: tuple[str, ...], clips: int | None, workers: int) -> None:
     """Render the clips of 10 s that training and evaluation use: about 1 MB each."""
@@ -103,18 +104,15 @@ def evaluate(cache_dir: Path) -> None:
 @demo.command()
 @_cache_option
 @click.option("--output", type=_FOLDER, required=True, help="The bundle's folder.")
-@click.option("--version", default="1.0.0", show_default=True, help="The version that responses report.")
+@click.option("--version", default="2.0.0", show_default=True, help="The version that responses report.")
 @_makam_option
 @click.option("--melody-seed", type=click.IntRange(0), default=0, show_default=True, help="Which of its melodies.")
-@click.option("--note", default="", help="A sentence for the report, for example on how the model was trained.")
 @click.option("--force", is_flag=True, help="Replace the bundle in that folder.")
-def bundle(cache_dir: Path, output: Path, version: str, makam: str, melody_seed: int, note: str, force: bool) -> None:
+def bundle(cache_dir: Path, output: Path, version: str, makam: str, melody_seed: int, force: bool) -> None:
     """Write the trained and measured model as a bundle, with a report and a melody to try it with."""
     from culturetag_model.demo.package import write_demo_bundle
 
-    write_demo_bundle(
-        cache_dir, output, version=version, makam=_makam(makam), melody_seed=melody_seed, note=note, force=force
-    )
+    write_demo_bundle(cache_dir, output, version=version, makam=_makam(makam), melody_seed=melody_seed, force=force)
 
 
 @demo.command()

@@ -9,6 +9,7 @@ from culturetag_model.demo.evaluate import FIGURES_FILE, PROTOCOL, markdown
 from culturetag_model.demo.network import load_model
 from culturetag_model.demo.showcase import write_melody
 from culturetag_model.demo.tables import load_tables
+from culturetag_model.demo.train import LOG_FILE
 from culturetag_model.manifest import new_manifest, read_manifest, write_manifest
 from culturetag_model.vocabularies import HEAD_NAMES, vocabulary
 
@@ -38,13 +39,20 @@ part of this bundle.
 """
 
 
-def write_demo_bundle(
-    cache: Path, folder: Path, *, version: str, makam: str, melody_seed: int, note: str, force: bool
-) -> None:
+_CLOSING = """
+How this model was trained: {steps} steps of {batch} windows, drawn from {clips} clips of 10 s; then the probes were
+fitted once more. The front end keeps its initial weights, a filter bank; the transformer started at random.
+
+`melody.flac`, which `scripts/demo` tags, is number {melody_seed} of the melodies in makam {makam} that neither training
+nor these figures use.
+"""
+
+
+def write_demo_bundle(cache: Path, folder: Path, *, version: str, makam: str, melody_seed: int, force: bool) -> None:
     """Writes the bundle of `model.pt` with the figures of `evaluation.json`, both in the cache.
 
-    Beside what every bundle holds it has a report (`EVALUATION.md`), which ends with `note`, and a melody to try it
-    with (`melody.flac`), in a makam and from a seed of the split `demo`.
+    Beside what every bundle holds it has a report (`EVALUATION.md`) and a melody to try it with (`melody.flac`), in a
+    makam and from a seed of the split `demo`.
 
     Raises:
         FileNotFoundError: The model hasn't been trained or evaluated, or the soundfonts aren't installed.
@@ -63,7 +71,9 @@ def write_demo_bundle(
     )
     heads = {name: model.heads[name] for name in HEAD_NAMES}
     write_bundle(folder, manifest, backbone=model.backbone, heads=heads, license_text=LICENSE_TEXT, force=force)
-    (folder / REPORT_FILE).write_text(markdown(figures) + (f"\n{note}\n" if note else ""), encoding="utf-8")
+    with (cache / LOG_FILE).open(encoding="utf-8") as log:
+        closing = _CLOSING.format(**json.loads(log.readline()), makam=makam, melody_seed=melody_seed)
+    (folder / REPORT_FILE).write_text(markdown(figures) + closing, encoding="utf-8")
     write_melody(folder / MELODY_FILE, makam, melody_seed, MELODY_SECONDS, MELODY_RATE_HZ)
     _list_files(folder, (REPORT_FILE, MELODY_FILE))
 

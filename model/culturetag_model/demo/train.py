@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -29,10 +29,11 @@ from culturetag_model.demo.network import TaggingModel, reads_features, save_mod
 from culturetag_model.demo.probes import refit_probes
 from culturetag_model.demo.readouts import FRAME_WEIGHTS, WINDOW_WEIGHTS, Readouts
 from culturetag_model.demo.tables import load_tables
-from culturetag_model.demo.windows import Windows, to_windows
+from culturetag_model.demo.windows import WINDOWS_PER_CLIP, Windows, to_windows
 from culturetag_model.vocabularies import HEAD_NAMES
 
 SEED = 0
+LOG_FILE = "training.jsonl"
 _WEIGHTS = {"labels": 0.5} | FRAME_WEIGHTS | WINDOW_WEIGHTS
 """How much each loss counts."""
 _WEIGHT_DECAY = 0.02
@@ -75,7 +76,10 @@ class Observer:
 
 
 def train(cache: Path, plan: Plan, *, seed: int = SEED, evaluate_every: int = 200) -> None:
-    """Trains on the split `train`, watches `validation`, and writes `model.pt` and `training.jsonl` to `cache`."""
+    """Trains on the split `train`, watches `validation`, and writes `model.pt` and `training.jsonl` to `cache`.
+
+    The log's first line says what is trained on and how; the others hold losses and figures.
+    """
     torch.manual_seed(seed)
     model = TaggingModel()
     receptive_field = model.backbone.receptive_field
@@ -83,7 +87,8 @@ def train(cache: Path, plan: Plan, *, seed: int = SEED, evaluate_every: int = 20
     validation = to_windows(read_split(cache / "validation"), receptive_field)
     readouts = Readouts(model.backbone.hidden_size)
     average = averaged(model)
-    with (cache / "training.jsonl").open("w", encoding="utf-8") as log:
+    with (cache / LOG_FILE).open("w", encoding="utf-8") as log:
+        log.write(json.dumps({"clips": len(training) // WINDOWS_PER_CLIP, "seed": seed} | asdict(plan)) + "\n")
         observer = Observer(average.module, validation, log, plan, every=evaluate_every)
         fit(plan, model, readouts, average, training, _WEIGHTS, observer.step_done)
         refit_probes(average.module, training)
