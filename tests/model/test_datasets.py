@@ -15,8 +15,9 @@ from dataset_trees import (
 from culturetag_model.cli import main
 from culturetag_model.commands.datasets import HEADS
 from culturetag_model.datasets import open_dataset
+from culturetag_model.datasets.check import check_dataset
 from culturetag_model.datasets.layouts import LAYOUTS, Entry
-from culturetag_model.datasets.recordings import AudioError, DatasetError, Recording
+from culturetag_model.datasets.recordings import SPLITS, AudioError, DatasetError, Recording
 from culturetag_model.datasets.splits import random_split
 from culturetag_model.datasets.synthetic import render_corpus
 from culturetag_model.demo.synth import SoundfontNotFoundError, check_soundfonts
@@ -321,6 +322,28 @@ def test_a_written_layout_is_read_back_with_the_same_labels_and_splits(tmp_path,
         assert recording.labels == found
         assert (recording.split == "test") == (layout.split(index) == "test")
     assert all(dataset.split(name) for name in ("train", "valid", "test"))
+
+
+@pytest.mark.parametrize("head", HEAD_NAMES)
+def test_in_every_layout_broken_and_missing_audio_is_listed_and_each_recording_has_one_split(tmp_path, head):
+    names = [label.name for label in vocabulary(head).labels]
+    layout = LAYOUTS[head](head, tmp_path, 40)
+    for index in range(40):
+        write_audio(layout.audio(index), seconds=0.1)
+    layout.describe([Entry(index, frozenset({names[index % len(names)]})) for index in range(40)])
+    layout.audio(3).write_bytes(b"no audio")
+    layout.audio(4).unlink()
+
+    check = check_dataset(open_dataset(tmp_path))
+
+    # A recording's name in its data set is its file's, with the folder or without, and with the suffix or without.
+    assert [layout.audio(3).stem in line for line in check.broken] == [True]
+    assert [layout.audio(4).stem in line for line in check.dataset.missing] == [True]
+    ids = [recording.id for split in SPLITS for recording in check.dataset.split(split)]
+    assert len(ids) == len(set(ids)) == len(check.dataset.recordings) == 39
+    counts = check.dataset.label_counts()
+    assert list(counts) == names
+    assert sum(counts.values()) == 39
 
 
 @pytest.fixture
