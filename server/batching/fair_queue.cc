@@ -1,6 +1,7 @@
 #include "batching/fair_queue.h"
 
 #include <algorithm>
+#include <tuple>
 
 namespace culturetag {
 class FairQueue::Client {
@@ -11,15 +12,21 @@ class FairQueue::Client {
     uint64_t last_turn = 0;     // when a window was last taken of them
   };
 
-  Client(std::string name_in, double weight_in) : name(std::move(name_in)), weight(weight_in) {}
+  Client(std::string name_in, double weight_in, uint64_t number_in)
+      : name(std::move(name_in)), weight(weight_in), number(number_in) {}
 
   const std::string name;
   const double weight;
+  const uint64_t number;  // of all clients, in the order in which they were met
   double virtual_time = 0;
   int entry_count = 0;
   std::map<int, absl::Duration> waiting_audio;  // by model
   std::map<BucketKey, Turns> buckets;           // only those with entries
 };
+
+bool FairQueue::Earlier::operator()(const std::pair<double, Client*>& a, const std::pair<double, Client*>& b) const {
+  return std::tie(a.first, a.second->number) < std::tie(b.first, b.second->number);
+}
 
 FairQueue::FairQueue(Options options) : options_(std::move(options)) {}
 FairQueue::~FairQueue() = default;
@@ -51,7 +58,7 @@ FairQueue::Client& FairQueue::Activate(Entry& entry) {
   if (in.waiting_windows == 0) in.virtual_time = std::max(in.virtual_time, present_);
   if (in.clients.size() > in.sweep_at) ForgetIdleClients(in);
   std::unique_ptr<Client>& client = in.clients[entry.client_name_];
-  if (client == nullptr) client = std::make_unique<Client>(entry.client_name_, WeightOf(entry.client_name_));
+  if (client == nullptr) client = std::make_unique<Client>(entry.client_name_, WeightOf(entry.client_name_), ++clients_met_);
   if (client->entry_count == 0) {
     client->virtual_time = std::max(client->virtual_time, in.present);
     in.active.insert({client->virtual_time, client.get()});
@@ -183,7 +190,7 @@ size_t FairQueue::NextClass(const Bucket& bucket) const {
 }
 
 void FairQueue::SetVirtualTime(Client& client, Priority priority, double virtual_time) {
-  const auto move = [&](std::set<std::pair<double, Client*>>& clients) {
+  const auto move = [&](ClientsByTurn& clients) {
     clients.erase({client.virtual_time, &client});
     clients.insert({virtual_time, &client});
   };

@@ -116,11 +116,18 @@ class FairQueue {
   std::map<int, absl::Duration> AudioAhead(const std::string& client, Priority priority, absl::Duration audio) const;
 
  private:
+  // By virtual time, and of clients of the same time the one that is known longer first: not the one that happens to lie
+  // first in memory, so that the same requests are always served in the same order.
+  struct Earlier {
+    bool operator()(const std::pair<double, Client*>& a, const std::pair<double, Client*>& b) const;
+  };
+  using ClientsByTurn = std::set<std::pair<double, Client*>, Earlier>;
+
   struct Bucket {
     int waiting_windows = 0;
     absl::Time waiting_since;
     // By class, the clients with waiting windows of this bucket, by virtual time.
-    std::array<std::set<std::pair<double, Client*>>, kPriorityCount> clients;
+    std::array<ClientsByTurn, kPriorityCount> clients;
   };
   struct Class {
     double virtual_time = 0;  // of the class against the other one
@@ -130,7 +137,7 @@ class FairQueue {
     absl::Duration waiting_audio;
     std::map<std::string, std::unique_ptr<Client>> clients;  // active ones, and idle ones whose virtual time is to come
     size_t sweep_at = kManyClients;                          // with more clients than this, idle ones are forgotten
-    std::set<std::pair<double, Client*>> active;  // the clients with waiting windows, by virtual time
+    ClientsByTurn active;  // the clients with waiting windows, by virtual time
   };
 
   Class& ClassOf(Priority priority) { return classes_[static_cast<size_t>(priority)]; }
@@ -150,6 +157,7 @@ class FairQueue {
   std::array<Class, kPriorityCount> classes_;
   double present_ = 0;             // of the classes against each other, likewise
   uint64_t turns_ = 0;             // windows taken so far
+  uint64_t clients_met_ = 0;       // so far
 };
 
 }  // namespace culturetag
