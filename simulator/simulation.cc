@@ -136,7 +136,7 @@ class Simulation {
       replica.fairness.Taken(*request, 1);
     }
     const Request& first = *replica.running.front();
-    replica.device_time = curve_.Pass(static_cast<int>(replica.running.size()), first.key().second) * Jitter();
+    replica.device_time = Jittered(curve_.Pass(static_cast<int>(replica.running.size()), first.key().second));
     Foresee(now_ + replica.device_time, EventKind::kFinish, index);
   }
 
@@ -187,10 +187,10 @@ class Simulation {
     ++results_.classes[static_cast<size_t>(request.priority())].requests[static_cast<size_t>(request.outcome)];
   }
 
-  double Jitter() {
-    if (options_.jitter <= 0) return 1;
+  absl::Duration Jittered(absl::Duration pass) {
+    if (options_.jitter <= 0) return pass;
     const double variance = std::log1p(options_.jitter * options_.jitter);
-    return std::exp(std::sqrt(variance) * normal_(random_) - variance / 2);
+    return pass * std::exp(std::sqrt(variance) * normal_(random_) - variance / 2);
   }
 
   const SimulationOptions& options_;
