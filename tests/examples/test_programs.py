@@ -1,0 +1,76 @@
+"""The examples in every language, built as their pages say and run against the real server."""
+
+import re
+
+import pytest
+from conftest import must_run, run
+from real_server import MELODY, ROOT
+
+from culturetag import Client
+
+EXAMPLES = ROOT / "examples"
+
+
+def python_program(_):
+    return ["python", EXAMPLES / "python/tag.py"]
+
+
+def go_program(folder):
+    must_run("go", "generate", "./...", cwd=EXAMPLES / "go")
+    must_run("go", "vet", "./...", cwd=EXAMPLES / "go")
+    assert must_run("gofmt", "-l", "main.go", cwd=EXAMPLES / "go") == ""
+    must_run("go", "build", "-o", folder / "tag", ".", cwd=EXAMPLES / "go")
+    return [folder / "tag"]
+
+
+def typescript_program(_):
+    must_run("npm", "ci", "--no-audit", "--no-fund", cwd=EXAMPLES / "typescript")
+    must_run("npm", "run", "build", cwd=EXAMPLES / "typescript")
+    return ["node", EXAMPLES / "typescript/dist/tag.js"]
+
+
+@pytest.fixture(scope="module", params=[python_program, go_program, typescript_program])
+def program(request, tmp_path_factory):
+    """The command that one of the examples is run by."""
+    return request.param(tmp_path_factory.mktemp("program"))
+
+
+@pytest.fixture(scope="module")
+def melody_lines(server):
+    """What each program must print for the melody: two tags for each of two heads."""
+    with Client(server.address) as client:
+        heads = client.tag(MELODY, heads=["mtat", "makam"], top_k=2).heads
+    return [f"{MELODY}\t{head}\t{tag.label}\t{tag.score:.4f}" for head, tags in heads.items() for tag in tags]
+
+
+def test_prints_the_tags_of_a_clip(program, server, melody_lines):
+    options = [f"--server={server.address}", "--heads=mtat,makam", "--top-k=2"]
+    assert must_run(*program, *options, MELODY).splitlines() == melody_lines
+
+
+def test_reports_what_fails_and_goes_on(program, server, melody_lines, tmp_path):
+    broken, missing = tmp_path / "broken.wav", tmp_path / "missing.wav"
+    broken.write_bytes(b"no audio")
+    options = [f"--server={server.address}", "--heads=mtat,makam", "--top-k=2"]
+    done = run(*program, *options, broken, missing, MELODY)
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == melody_lines
+    first, second = done.stderr.splitlines()
+    assert re.match(rf"{broken}: INVALID_?ARGUMENT.*no audio file", first, re.IGNORECASE)
+    assert re.match(rf"{missing}: .*no such file", second, re.IGNORECASE)
+
+
+def test_a_shell_script_prints_the_tags_of_a_clip(server):
+    lines = must_run(EXAMPLES / "shell/tag.sh", server.address, MELODY, "1").splitlines()
+    with Client(server.address) as client:
+        heads = client.tag(MELODY, top_k=1).heads
+    assert [line.split("\t")[:2] for line in lines] == [[head, tags[0].label] for head, tags in heads.items()]
+    for line, tags in zip(lines, heads.values(), strict=True):
+        assert float(line.split("\t")[2]) == pytest.approx(tags[0].score, abs=1e-4)
+
+
+def test_the_python_examples_are_well_typed_and_formatted():
+    sources = [*(EXAMPLES / "python").glob("*.py"), EXAMPLES / "load/locust/locustfile.py"]
+    must_run("ruff", "format", "--check", "--config", "pyproject.toml", *sources, cwd=ROOT / "client/python")
+    must_run("ruff", "check", "--config", "pyproject.toml", *sources, cwd=ROOT / "client/python")
+    must_run("mypy", *(EXAMPLES / "python").glob("*.py"), cwd=ROOT / "client/python")
