@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-# The server as a process stands with its end-to-end tests.
-sys.path.append(str(Path(__file__).resolve().parents[1] / "integration"))
+# The server as a process stands with its end-to-end tests, the one that can be told to refuse with those of the client.
+sys.path += [str(Path(__file__).resolve().parents[1] / folder) for folder in ("integration", "client_python")]
 
 from real_server import ROOT, Server, running_server
 

@@ -2,8 +2,10 @@
 
 import re
 
+import grpc
 import pytest
 from conftest import must_run, run
+from fake_server import FakeService, Refusal, serving
 from real_server import MELODY, ROOT
 
 from culturetag import Client
@@ -58,6 +60,31 @@ def test_reports_what_fails_and_goes_on(program, server, melody_lines, tmp_path)
     first, second = done.stderr.splitlines()
     assert re.match(rf"{broken}: INVALID_?ARGUMENT.*no audio file", first, re.IGNORECASE)
     assert re.match(rf"{missing}: .*no such file", second, re.IGNORECASE)
+
+
+def test_tries_again_what_may_pass(program):
+    service = FakeService()
+    service.refuse(
+        "Tag", Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, pushback_ms="1"), Refusal(grpc.StatusCode.UNAVAILABLE)
+    )
+    with serving(service) as address:
+        must_run(*program, f"--server={address}", MELODY)
+    assert service.methods() == ["Tag"] * 3
+    assert [len(call.request.audio.encoded) for call in service.calls] == [MELODY.stat().st_size] * 3
+
+
+def test_streams_a_file_of_any_size(program, tmp_path):
+    track = tmp_path / "track.wav"
+    track.write_bytes(bytes(600_000))
+    service = FakeService()
+    with serving(service) as address:
+        lines = must_run(*program, f"--server={address}", "--stream", "--heads=makam", "--top-k=2", track).splitlines()
+    assert lines[:2] == [f"{track}@0s\tmakam\tHüseyni\t0.7500", f"{track}@0s\tmakam\tNey\t0.5000"]
+    assert lines[-2:] == [f"{track}\tmakam\tHüseyni\t0.7500", f"{track}\tmakam\tNey\t0.5000"]
+    (call,) = service.calls
+    assert (list(call.config.heads), call.config.top_k) == (["makam"], 2)
+    assert call.data == bytes(600_000)
+    assert call.largest_chunk == 256 * 1024
 
 
 def test_a_shell_script_prints_the_tags_of_a_clip(server):
