@@ -37,6 +37,17 @@ ABSL_FLAG(int64_t, max_request_bytes, int64_t{512} << 20,
           "of 96 kHz stereo floats.");
 ABSL_FLAG(int64_t, max_bytes_in_flight, int64_t{1} << 30,
           "The most bytes of audio that all requests together hold, from arrival to response; more is refused.");
+ABSL_FLAG(absl::Duration, max_stream_duration, absl::Hours(24), "The longest audio of one stream, after decoding.");
+ABSL_FLAG(absl::Duration, stream_idle_timeout, absl::Minutes(1),
+          "How long a stream may wait for its client, to send or to take something, before it ends with DEADLINE_EXCEEDED.");
+ABSL_FLAG(int, max_streams, 256, "The most TagStream calls at a time; each has a thread. More are refused.");
+ABSL_FLAG(std::string, spool_folder, "/tmp",
+          "Where uploads are written that can't be decoded before all of them is there, such as Ogg. The files have no names "
+          "and go with the process.");
+ABSL_FLAG(int64_t, max_spool_bytes, int64_t{4} << 30, "The most that all such uploads together take in --spool_folder.");
+ABSL_FLAG(int, executors, 1,
+          "Passes that run side by side on the device, each with its own copy of the models and its share of "
+          "--compute_threads. More than one pays on CPUs with many cores.");
 ABSL_FLAG(int, decode_threads, 0, "Threads that decode and resample. 0: one for each core.");
 ABSL_FLAG(int, compute_threads, 0, "Threads of one pass of a model on a CPU. 0: one for each core.");
 ABSL_FLAG(absl::Duration, drain_delay, absl::ZeroDuration(),
@@ -74,6 +85,11 @@ absl::Status Validate(const Config& config) {
   if (config.max_bytes_in_flight < config.max_request_bytes) {
     return Wrong("max_bytes_in_flight", "must be at least --max_request_bytes, or the largest request would never fit");
   }
+  if (config.max_stream_duration <= absl::ZeroDuration()) return Wrong("max_stream_duration", "must be more than 0s");
+  if (config.stream_idle_timeout <= absl::ZeroDuration()) return Wrong("stream_idle_timeout", "must be more than 0s");
+  if (config.max_streams < 1 || config.max_streams > 10000) return Wrong("max_streams", "must be 1 to 10000");
+  if (config.max_spool_bytes < 0) return Wrong("max_spool_bytes", "must not be negative");
+  if (config.executors < 1 || config.executors > 64) return Wrong("executors", "must be 1 to 64");
   if (config.decode_threads < 1 || config.decode_threads > 1024) return Wrong("decode_threads", "must be 0 to 1024");
   if (config.compute_threads < 1 || config.compute_threads > 1024) return Wrong("compute_threads", "must be 0 to 1024");
   if (config.drain_delay < absl::ZeroDuration()) return Wrong("drain_delay", "must not be negative");
@@ -114,6 +130,12 @@ absl::StatusOr<Config> ConfigFromFlags() {
   config.max_audio_duration = absl::GetFlag(FLAGS_max_audio_duration);
   config.max_request_bytes = absl::GetFlag(FLAGS_max_request_bytes);
   config.max_bytes_in_flight = absl::GetFlag(FLAGS_max_bytes_in_flight);
+  config.max_stream_duration = absl::GetFlag(FLAGS_max_stream_duration);
+  config.stream_idle_timeout = absl::GetFlag(FLAGS_stream_idle_timeout);
+  config.max_streams = absl::GetFlag(FLAGS_max_streams);
+  config.spool_folder = absl::GetFlag(FLAGS_spool_folder);
+  config.max_spool_bytes = absl::GetFlag(FLAGS_max_spool_bytes);
+  config.executors = absl::GetFlag(FLAGS_executors);
   config.decode_threads = or_cores(absl::GetFlag(FLAGS_decode_threads));
   config.compute_threads = or_cores(absl::GetFlag(FLAGS_compute_threads));
   config.drain_delay = absl::GetFlag(FLAGS_drain_delay);

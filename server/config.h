@@ -28,7 +28,13 @@ struct Config {
   absl::Duration max_audio_duration;
   int64_t max_request_bytes = 0;
   int64_t max_bytes_in_flight = 0;
+  absl::Duration max_stream_duration;
+  absl::Duration stream_idle_timeout;
+  int max_streams = 0;
+  std::string spool_folder;
+  int64_t max_spool_bytes = 0;
   int decode_threads = 0;
+  int executors = 0;
   int compute_threads = 0;
   absl::Duration drain_delay;
   absl::Duration drain_timeout;

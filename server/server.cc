@@ -77,21 +77,20 @@ class RunningServer final : public Server {
   int metrics_port() const override { return http_ == nullptr ? 0 : http_->port(); }
 
   absl::Status Load() override {
-    SetComputeThreads(config_.compute_threads);
-    std::vector<TaggingModel*> models;
-    for (const Bundle& bundle : bundles_) {
-      LogInfo("loading", {{"bundle", bundle.folder}, {"model", bundle.spec.name}, {"device", device_}});
-      CULTURETAG_ASSIGN_OR_RETURN(models_.emplace_back(), LoadTorchModel(bundle.folder, bundle.spec, device_));
-      models.push_back(models_.back().get());
+    SetComputeThreads(std::max(1, config_.compute_threads / config_.executors));
+    std::vector<std::vector<TaggingModel*>> executors;
+    for (int i = 0; i < config_.executors; ++i) {
+      CULTURETAG_ASSIGN_OR_RETURN(executors.emplace_back(), LoadModels());
     }
+    const std::vector<const TaggingModel*> models(executors.front().begin(), executors.front().end());
     LogInfo("warming up and measuring the best batch");
-    batcher_ = std::make_unique<WindowBatcher>(BatcherOptions(), models, clock_, metrics_);
+    batcher_ = std::make_unique<WindowBatcher>(BatcherOptions(), executors, clock_, metrics_);
     batcher_for_stop_ = batcher_.get();
     if (stop_requested_) batcher_->StopWarmup();
     CULTURETAG_ASSIGN_OR_RETURN(const std::vector<WarmupReport> reports, batcher_->WaitUntilWarm());
     for (size_t i = 0; i < models.size(); ++i) ReportModel(*models[i], reports[i]);
     metrics_.SetQueueProbe([this] { return batcher_->Snapshot(); });
-    tagger_ = std::make_unique<Tagger>(Tagger::Options{config_.max_audio_duration}, models, decoders_, *batcher_, clock_, metrics_);
+    tagger_ = std::make_unique<Tagger>(TaggerOptions(), models, decoders_, *batcher_, clock_, metrics_);
     service_.Serve(*tagger_);
     EnterPhase(Phase::kServing);
     LogInfo("serving", {{"port", port_}});
@@ -143,6 +142,28 @@ class RunningServer final : public Server {
     std::ofstream(unfinished) << port_ << "\n";
     if (std::rename(unfinished.c_str(), config_.port_file.c_str()) == 0) return absl::OkStatus();
     return absl::UnavailableError(absl::StrCat("can't write --port_file=", config_.port_file));
+  }
+
+  // One instance of each bundle's model.
+  absl::StatusOr<std::vector<TaggingModel*>> LoadModels() {
+    std::vector<TaggingModel*> models;
+    for (const Bundle& bundle : bundles_) {
+      LogInfo("loading", {{"bundle", bundle.folder}, {"model", bundle.spec.name}, {"device", device_}});
+      CULTURETAG_ASSIGN_OR_RETURN(models_.emplace_back(), LoadTorchModel(bundle.folder, bundle.spec, device_));
+      models.push_back(models_.back().get());
+    }
+    return models;
+  }
+
+  Tagger::Options TaggerOptions() const {
+    Tagger::Options options;
+    options.max_audio_duration = config_.max_audio_duration;
+    options.max_stream_duration = config_.max_stream_duration;
+    options.stream_idle_timeout = config_.stream_idle_timeout;
+    options.max_streams = config_.max_streams;
+    options.spool_folder = config_.spool_folder;
+    options.max_spool_bytes = config_.max_spool_bytes;
+    return options;
   }
 
   WindowBatcher::Options BatcherOptions() {

@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
+#include "absl/types/optional.h"
 
 namespace culturetag {
 namespace {
@@ -71,7 +72,10 @@ std::string IntegerBytes(uint64_t value, size_t width, bool big_endian) {
 
 // The first `size` bytes, as they are.
 ContainerView Front(absl::string_view bytes, size_t size) {
-  return {std::min(size, bytes.size()), static_cast<int64_t>(std::min(size, bytes.size())), {}};
+  ContainerView view;
+  view.size = std::min(size, bytes.size());
+  view.claimed_size = static_cast<int64_t>(view.size);
+  return view;
 }
 
 // Whether `size` is what streaming writers put where they don't know: all ones, the largest signed value (ffmpeg's W64), or
@@ -89,27 +93,61 @@ struct DataSize {
   uint64_t value = 0;
 };
 
+// Sizes in place of unknown ones: nothing that is uploaded reaches them.
+constexpr uint64_t kUnboundedSize32 = 0xfffff000;
+constexpr uint64_t kUnboundedSize64 = uint64_t{1} << 60;
+
 class ChunkReader {
  public:
   ChunkReader(absl::string_view bytes, const ChunkLayout& layout) : bytes_(bytes), layout_(layout) {}
 
   absl::StatusOr<ContainerView> Check() {
     ContainerView view = Front(bytes_, bytes_.size());
+    const absl::optional<Samples> samples = Find();
+    if (!samples.has_value()) return view;  // No samples: libsndfile says so better.
+    return CheckData(*samples, std::move(view));
+  }
+
+  // Of a file of which only the front is there: false if it doesn't reach as far as the samples.
+  bool View(ContainerView& view) {
+    const absl::optional<Samples> samples = Find();
+    if (!samples.has_value()) return false;
+    DataSize size = samples->size;
+    if (ds64_size_.width != 0 && IsPlaceholder(size.value, size.width)) size = ds64_size_;
+    const bool unknown = IsPlaceholder(size.value, size.width) || size.value == 0;
+    const size_t header = layout_.size_counts_header ? layout_.id_width + layout_.size_width : 0;
+    // What a 32-bit field can say and libsndfile believes; larger fields say what can't be reached.
+    const uint64_t claimed = !unknown ? size.value : size.width == 4 ? kUnboundedSize32 : kUnboundedSize64;
+    view.open_ended = unknown;
+    view.size = samples->body + claimed;
+    view.claimed_size = static_cast<int64_t>(view.size);
+    if (!unknown) return true;
+    view.patches.push_back({size.offset, IntegerBytes(claimed + header, size.width, layout_.big_endian)});
+    if (layout_.size_counts_header) view.patches.push_back({layout_.outer_size_offset, IntegerBytes(view.size, 8, layout_.big_endian)});
+    return true;
+  }
+
+ private:
+  struct Samples {
+    size_t body = 0;
+    DataSize size;
+  };
+
+  absl::optional<Samples> Find() {
     const size_t header = layout_.id_width + layout_.size_width;
     for (size_t chunk = layout_.first_chunk; chunk <= bytes_.size() && bytes_.size() - chunk >= header;) {
       const DataSize size = SizeField(chunk);
       const size_t body = chunk + header;
       const absl::string_view id = bytes_.substr(chunk, 4);
-      if (id == layout_.data_id) return CheckData(body, size, std::move(view));
+      if (id == layout_.data_id) return Samples{body, size};
       if (id == "ds64" && bytes_.size() - body >= 16) ds64_size_ = {body + 8, 8, ReadInteger(bytes_, body + 8, 8, false)};
       if (size.value > bytes_.size() - body) break;
       const uint64_t length = size.value + header;
       chunk += length + (layout_.alignment - length % layout_.alignment) % layout_.alignment;
     }
-    return view;  // No samples: libsndfile says so better.
+    return absl::nullopt;
   }
 
- private:
   // The body's size of the chunk at `chunk`.
   DataSize SizeField(size_t chunk) const {
     DataSize size{chunk + layout_.id_width, layout_.size_width, 0};
@@ -119,7 +157,9 @@ class ChunkReader {
     return size;
   }
 
-  absl::StatusOr<ContainerView> CheckData(size_t body, DataSize size, ContainerView view) const {
+  absl::StatusOr<ContainerView> CheckData(const Samples& samples, ContainerView view) const {
+    const size_t body = samples.body;
+    DataSize size = samples.size;
     const uint64_t present = bytes_.size() - body;
     const bool in_ds64 = ds64_size_.width != 0 && IsPlaceholder(size.value, size.width);
     if (in_ds64) size = ds64_size_;
@@ -186,6 +226,25 @@ absl::StatusOr<ContainerView> CheckContainer(absl::string_view bytes) {
   if (absl::StartsWith(bytes, "OggS")) return CheckOgg(bytes);
   if (MayBeMpeg(bytes)) return CheckMpeg(bytes);
   return Front(bytes, bytes.size());
+}
+
+StreamKind InspectFront(absl::string_view front, bool at_end, ContainerView& view) {
+  constexpr size_t kEnoughForMagic = 64;
+  // Samples that don't begin within so many bytes aren't worth waiting for.
+  constexpr size_t kLongestHeaders = size_t{4} << 20;
+  if (at_end) return StreamKind::kWhole;
+  if (front.size() < kEnoughForMagic) return StreamKind::kUndecided;
+  view = ContainerView();
+  if (!LayoutOf(front).name.empty()) {
+    if (ChunkReader(front, LayoutOf(front)).View(view)) return StreamKind::kStream;
+    return front.size() < kLongestHeaders ? StreamKind::kUndecided : StreamKind::kWhole;
+  }
+  if (absl::StartsWith(front, "fLaC")) {
+    view.size = kUnboundedSize64;
+    view.claimed_size = static_cast<int64_t>(kUnboundedSize64);
+    return StreamKind::kStream;
+  }
+  return MayBeMpeg(front) ? StreamKind::kMpeg : StreamKind::kWhole;
 }
 
 absl::StatusOr<ContainerView> CheckChunks(absl::string_view bytes) { return ChunkReader(bytes, LayoutOf(bytes)).Check(); }

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "audio/container_check.h"
+#include "audio/virtual_file.h"
 #include "base/status_macros.h"
 
 namespace culturetag {
@@ -75,63 +76,22 @@ absl::StatusOr<std::string> NameOfFormat(int format) {
   return absl::StrCat(container, "/", encoding_name == nullptr ? "OTHER" : encoding_name);
 }
 
-// A read-only file in memory, as a ContainerView shows it, for libsndfile's callbacks. Positions beyond the end are legal,
-// as in a file; reads there return nothing, but for the place at the end of the claimed size where mpg123 looks for an
-// ID3v1 tag and takes a file that it can't read there for one without a length.
-class MemoryFile {
- public:
-  MemoryFile(absl::string_view bytes, ContainerView view) : bytes_(bytes.substr(0, view.size)), view_(std::move(view)) {}
-
-  static SF_VIRTUAL_IO Callbacks() {
-    SF_VIRTUAL_IO io = {};
-    io.get_filelen = [](void* self) { return static_cast<MemoryFile*>(self)->Size(); };
-    io.seek = [](sf_count_t offset, int whence, void* self) { return static_cast<MemoryFile*>(self)->Seek(offset, whence); };
-    io.read = [](void* to, sf_count_t count, void* self) { return static_cast<MemoryFile*>(self)->Read(to, count); };
-    io.tell = [](void* self) { return static_cast<MemoryFile*>(self)->position_; };
-    return io;
-  }
-
- private:
-  static constexpr sf_count_t kId3v1Size = 128;
-
-  sf_count_t Size() const { return view_.claimed_size; }
-
-  sf_count_t Seek(sf_count_t offset, int whence) {
-    const sf_count_t base = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? position_ : Size();
-    // Header fields reach this as they are: no sum may overflow, no position may be negative.
-    sf_count_t target = 0;
-    if (__builtin_add_overflow(base, offset, &target) || target < 0) return -1;
-    position_ = target;
-    return position_;
-  }
-
-  sf_count_t Read(void* to, sf_count_t count) {
-    const auto size = static_cast<sf_count_t>(bytes_.size());
-    if (position_ >= size && position_ == Size() - kId3v1Size && count == kId3v1Size) {
-      std::memset(to, 0, kId3v1Size);
-      return kId3v1Size;
-    }
-    const sf_count_t available = std::clamp<sf_count_t>(count, 0, std::max<sf_count_t>(size - position_, 0));
-    if (available == 0) return 0;
-    std::memcpy(to, bytes_.data() + position_, static_cast<size_t>(available));
-    for (const BytePatch& patch : view_.patches) {
-      for (size_t i = 0; i < patch.bytes.size(); ++i) {
-        const sf_count_t index = static_cast<sf_count_t>(patch.offset + i) - position_;
-        if (index >= 0 && index < available) static_cast<char*>(to)[index] = patch.bytes[i];
-      }
-    }
-    position_ += available;
-    return available;
-  }
-
-  const absl::string_view bytes_;
-  const ContainerView view_;
-  sf_count_t position_ = 0;
-};
+SF_VIRTUAL_IO FileCallbacks() {
+  SF_VIRTUAL_IO io = {};
+  io.get_filelen = [](void* self) -> sf_count_t { return static_cast<VirtualFile*>(self)->size(); };
+  io.seek = [](sf_count_t offset, int whence, void* self) -> sf_count_t { return static_cast<VirtualFile*>(self)->Seek(offset, whence); };
+  io.read = [](void* to, sf_count_t count, void* self) -> sf_count_t {
+    return static_cast<VirtualFile*>(self)->Read(static_cast<char*>(to), count);
+  };
+  io.tell = [](void* self) -> sf_count_t { return static_cast<VirtualFile*>(self)->position(); };
+  return io;
+}
 
 class SndfileDecoder final : public Decoder {
  public:
-  SndfileDecoder(absl::string_view bytes, ContainerView view) : source_(bytes, std::move(view)) {}
+  // `backing` is what `file` reads from, if nobody else keeps it alive.
+  explicit SndfileDecoder(std::unique_ptr<VirtualFile> file, std::shared_ptr<void> backing = nullptr)
+      : backing_(std::move(backing)), source_(std::move(file)) {}
   ~SndfileDecoder() override {
     if (file_ != nullptr) sf_close(file_);
   }
@@ -139,9 +99,10 @@ class SndfileDecoder final : public Decoder {
   SndfileDecoder& operator=(const SndfileDecoder&) = delete;
 
   absl::Status Open() {
-    SF_VIRTUAL_IO io = MemoryFile::Callbacks();
+    SF_VIRTUAL_IO io = FileCallbacks();
     SF_INFO found = {};
-    file_ = sf_open_virtual(&io, SFM_READ, &found, &source_);
+    file_ = sf_open_virtual(&io, SFM_READ, &found, source_.get());
+    CULTURETAG_RETURN_IF_ERROR(source_->status());
     if (file_ == nullptr) {
       // sf_strerror(nullptr) would say more, from a variable that all threads share.
       return absl::InvalidArgumentError("the bytes are no audio file that can be decoded, or its header is damaged");
@@ -158,8 +119,9 @@ class SndfileDecoder final : public Decoder {
     info_.sample_rate_hz = found.samplerate;
     info_.channel_count = found.channels;
     // libsndfile's count of MPEG frames may be a guess; CheckMpeg has counted them. SF_COUNT_MAX: the header says nothing.
-    const bool is_promise = (found.format & SF_FORMAT_TYPEMASK) != SF_FORMAT_MPEG;
+    const bool is_promise = (found.format & SF_FORMAT_TYPEMASK) != SF_FORMAT_MPEG && !source_->view().open_ended;
     promised_frames_ = is_promise ? found.frames : SF_COUNT_MAX;
+    info_.frame_count = promised_frames_ == SF_COUNT_MAX ? source_->view().frame_count : found.frames;
     block_.resize(static_cast<size_t>(kBlockFrames) * static_cast<size_t>(found.channels));
     return absl::OkStatus();
   }
@@ -172,6 +134,7 @@ class SndfileDecoder final : public Decoder {
         std::min({kBlockFrames, static_cast<sf_count_t>(mono.size()), promised_frames_ - frames_read_});
     if (wanted <= 0) return 0;
     const sf_count_t got = sf_readf_float(file_, block_.data(), wanted);
+    CULTURETAG_RETURN_IF_ERROR(source_->status());
     if (sf_error(file_) != SF_ERR_NO_ERROR) {
       const std::string promise = promised_frames_ == SF_COUNT_MAX ? "" : absl::StrCat(" of ", promised_frames_);
       return absl::InvalidArgumentError(absl::StrFormat("the %s file is damaged or cut after frame %d%s: %s", info_.format,
@@ -199,7 +162,8 @@ class SndfileDecoder final : public Decoder {
     return frame_count;
   }
 
-  MemoryFile source_;  // libsndfile keeps its address
+  const std::shared_ptr<void> backing_;
+  const std::unique_ptr<VirtualFile> source_;
   SNDFILE* file_ = nullptr;
   SourceInfo info_;
   sf_count_t promised_frames_ = 0;
@@ -207,14 +171,147 @@ class SndfileDecoder final : public Decoder {
   std::vector<float> block_;  // interleaved
 };
 
-}  // namespace
+// An MPEG file without its tags, and without what stands behind the last frame, which mpg123 would take for damage.
+class MpegFrames final : public ByteSource {
+ public:
+  MpegFrames(ByteSource& source, std::string front) : source_(source), held_(std::move(front)) {}
 
-absl::StatusOr<std::unique_ptr<Decoder>> OpenEncoded(absl::string_view bytes) {
-  if (bytes.empty()) return absl::InvalidArgumentError("the file is empty");
-  CULTURETAG_ASSIGN_OR_RETURN(ContainerView view, CheckContainer(bytes));
-  auto decoder = std::make_unique<SndfileDecoder>(bytes, std::move(view));
+  absl::StatusOr<size_t> Read(absl::Span<char> to) override {
+    while (ready_ == 0 && !finished_) CULTURETAG_RETURN_IF_ERROR(Advance());
+    const size_t count = std::min(to.size(), ready_);
+    std::memcpy(to.data(), held_.data() + given_, count);
+    given_ += count;
+    ready_ -= count;
+    return count;
+  }
+
+  // Reads as far as the first frame. False if this is no file for this class; what has been read is then in held().
+  absl::StatusOr<bool> Start() {
+    while (ready_ == 0 && !finished_ && !scanner_.other_format()) CULTURETAG_RETURN_IF_ERROR(Advance());
+    return !scanner_.other_format();
+  }
+
+  std::string TakeHeld() { return std::move(held_); }
+
+ private:
+  static constexpr size_t kReadBytes = 1 << 16;
+  static constexpr size_t kMaxHeldBytes = size_t{8} << 20;
+
+  absl::Status Advance() {
+    if (!ended_ && scanned_ == held_.size()) CULTURETAG_RETURN_IF_ERROR(ReadMore());
+    CULTURETAG_ASSIGN_OR_RETURN(const size_t moved, scanner_.Scan(absl::string_view(held_).substr(scanned_), ended_));
+    scanned_ += moved;
+    Sort();
+    if (moved > 0) return absl::OkStatus();
+    if (!ended_) return ReadMore();
+    finished_ = true;
+    return scanner_.Finish();
+  }
+
+  // What is held: given away | ready | undecided. Tags in front of the first frame are dropped; so is what was given away.
+  void Sort() {
+    const uint64_t held_from = scanner_.position() - scanned_;  // in the file
+    const bool started = scanner_.frames_end() > scanner_.frames_start();
+    if (started && given_ == 0 && !started_) given_ = scanner_.frames_start() - held_from;
+    started_ = started;
+    ready_ = started ? std::max<uint64_t>(scanner_.frames_end(), held_from + given_) - held_from - given_ : 0;
+    const size_t droppable = started ? given_ : scanner_.other_format() ? 0 : scanned_;
+    if (droppable < kReadBytes) return;
+    held_.erase(0, droppable);
+    scanned_ -= droppable;
+    given_ -= std::min(given_, droppable);
+  }
+
+  absl::Status ReadMore() {
+    if (held_.size() > kMaxHeldBytes) return absl::InvalidArgumentError("more than 8 MiB between two frames of the MPEG file");
+    const size_t before = held_.size();
+    held_.resize(before + kReadBytes);
+    const absl::StatusOr<size_t> read = source_.Read(absl::MakeSpan(&held_[before], kReadBytes));
+    held_.resize(before + read.value_or(0));
+    ended_ = read.ok() && *read == 0;
+    return read.status();
+  }
+
+  ByteSource& source_;
+  MpegScanner scanner_;
+  std::string held_;
+  size_t given_ = 0;    // of held_, what Read has returned, or what is not to be returned
+  size_t ready_ = 0;    // behind that
+  size_t scanned_ = 0;  // of held_
+  bool started_ = false;
+  bool ended_ = false;
+  bool finished_ = false;
+};
+
+absl::StatusOr<std::unique_ptr<Decoder>> Opened(std::unique_ptr<SndfileDecoder> decoder) {
   CULTURETAG_RETURN_IF_ERROR(decoder->Open());
   return std::unique_ptr<Decoder>(std::move(decoder));
+}
+
+// Decodes `bytes`, which `backing` keeps alive.
+absl::StatusOr<std::unique_ptr<Decoder>> OpenWhole(absl::string_view bytes, std::shared_ptr<void> backing) {
+  if (bytes.empty()) return absl::InvalidArgumentError("the file is empty");
+  CULTURETAG_ASSIGN_OR_RETURN(ContainerView view, CheckContainer(bytes));
+  return Opened(std::make_unique<SndfileDecoder>(std::make_unique<MemoryFile>(bytes, std::move(view)), std::move(backing)));
+}
+
+absl::StatusOr<std::unique_ptr<Decoder>> OpenInOrder(ByteSource& source, std::string front, ContainerView view,
+                                                     std::shared_ptr<void> backing) {
+  auto file = std::make_unique<StreamFile>(source, std::move(front), std::move(view));
+  StreamFile& stream = *file;
+  CULTURETAG_ASSIGN_OR_RETURN(std::unique_ptr<Decoder> decoder,
+                              Opened(std::make_unique<SndfileDecoder>(std::move(file), std::move(backing))));
+  stream.StartForgetting();
+  return decoder;
+}
+
+absl::StatusOr<std::unique_ptr<Decoder>> OpenSpooled(ByteSource& source, std::string front, const SpoolOptions& options) {
+  CULTURETAG_ASSIGN_OR_RETURN(std::shared_ptr<SpoolFile> spool, SpoolFile::Create(options));
+  std::vector<char> block(1 << 16);
+  CULTURETAG_RETURN_IF_ERROR(spool->Append(front));
+  while (true) {
+    CULTURETAG_ASSIGN_OR_RETURN(const size_t read, source.Read(absl::MakeSpan(block)));
+    if (read == 0) break;
+    CULTURETAG_RETURN_IF_ERROR(spool->Append({block.data(), read}));
+  }
+  CULTURETAG_ASSIGN_OR_RETURN(const absl::string_view bytes, spool->Map());
+  return OpenWhole(bytes, std::move(spool));
+}
+
+// mpg123 is told a length that no upload reaches: without a count in the first frame it takes the length for a guess, and
+// stops there.
+ContainerView UnboundedView() {
+  ContainerView view;
+  view.size = size_t{1} << 40;
+  view.claimed_size = int64_t{1} << 40;
+  view.open_ended = true;
+  return view;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Decoder>> OpenEncoded(absl::string_view bytes) { return OpenWhole(bytes, nullptr); }
+
+absl::StatusOr<std::unique_ptr<Decoder>> OpenEncodedStream(ByteSource& source, const SpoolOptions& spool) {
+  std::string front;
+  ContainerView view;
+  std::vector<char> block(1 << 12);
+  StreamKind kind = StreamKind::kUndecided;
+  while (kind == StreamKind::kUndecided) {
+    CULTURETAG_ASSIGN_OR_RETURN(const size_t read, source.Read(absl::MakeSpan(block)));
+    front.append(block.data(), read);
+    kind = InspectFront(front, read == 0, view);
+    if (read == 0) {  // all of it is here, and small
+      auto whole = std::make_shared<std::string>(std::move(front));
+      return OpenWhole(*whole, whole);
+    }
+  }
+  if (kind == StreamKind::kStream) return OpenInOrder(source, std::move(front), std::move(view), nullptr);
+  if (kind == StreamKind::kWhole) return OpenSpooled(source, std::move(front), spool);
+  auto frames = std::make_shared<MpegFrames>(source, std::move(front));
+  CULTURETAG_ASSIGN_OR_RETURN(const bool is_mpeg, frames->Start());
+  if (is_mpeg) return OpenInOrder(*frames, "", UnboundedView(), frames);
+  return OpenSpooled(source, frames->TakeHeld(), spool);
 }
 
 }  // namespace culturetag

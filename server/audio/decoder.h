@@ -16,6 +16,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "audio/byte_source.h"
+#include "audio/spool_file.h"
 
 namespace culturetag {
 
@@ -30,6 +32,8 @@ struct SourceInfo {
   int channel_count = 0;
   // Container and encoding: "WAV/PCM_16", "FLAC/PCM_24", "OGG/VORBIS", "MP3", "PCM/F32LE".
   std::string format;
+  // How many frames there are, if the source says so; else 0.
+  int64_t frame_count = 0;
 };
 
 class Decoder {
@@ -49,6 +53,12 @@ class Decoder {
 // AIFF, CAF, AU, SVX, SDS, FLAC, Ogg and MPEG files; of what is rarer, libsndfile decodes what is there.
 absl::StatusOr<std::unique_ptr<Decoder>> OpenEncoded(absl::string_view bytes);
 
+// Opens an audio file whose bytes are still coming: as OpenEncoded, with the same samples. What can be decoded in order (FLAC,
+// MPEG and the RIFF, AIFF, W64 and CAF families with their headers in front) is decoded as it comes, in bounded memory;
+// what can't (Ogg, for one) is written to a temporary file first, which `spool` bounds. Reads block until bytes come, and
+// return the error of `source` if it has one. `source` must outlive the decoder.
+absl::StatusOr<std::unique_ptr<Decoder>> OpenEncodedStream(ByteSource& source, const SpoolOptions& spool);
+
 enum class PcmEncoding { kS16Le, kF32Le };
 
 struct PcmFormat {
@@ -60,6 +70,9 @@ struct PcmFormat {
 // Opens interleaved samples. InvalidField("sample_rate_hz" | "channel_count" | "samples") if the description is out of range
 // or the samples are empty or no whole number of frames.
 absl::StatusOr<std::unique_ptr<Decoder>> OpenPcm(const PcmFormat& format, absl::string_view samples);
+
+// Opens samples that are still coming, as OpenPcm; each Read returns what is there. An empty stream ends at once.
+absl::StatusOr<std::unique_ptr<Decoder>> OpenPcmStream(const PcmFormat& format, ByteSource& source);
 
 }  // namespace culturetag
 

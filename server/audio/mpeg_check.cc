@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/types/optional.h"
 #include "audio/container_check.h"
+#include "base/status_macros.h"
 
 namespace culturetag {
 namespace {
@@ -20,6 +21,7 @@ struct Frame {
   uint32_t header = 0;
   size_t length = 0;        // 0: free format, whose length only the next frame tells
   size_t count_offset = 0;  // where a Xing or Info header stands, from the frame's start
+  int samples = 0;          // of each channel
 };
 
 // In kbit/s, by [column of the standard's table][index]: layers I, II and III of version 1, then layer I and layers II and
@@ -52,6 +54,7 @@ absl::optional<Frame> ParseFrame(absl::string_view rest) {
     const int slots = layer == 3 && !version_1 ? 72 : 144;
     frame.length = layer == 1 ? (12 * bit_rate / sample_rate + padding) * 4 : slots * bit_rate / sample_rate + padding;
   }
+  frame.samples = layer == 1 ? 384 : layer == 3 && !version_1 ? 576 : 1152;
   const bool mono = (header >> 6 & 3) == 3;
   const bool checksum = (header >> 16 & 1) == 0;
   frame.count_offset = 4 + (checksum ? 2 : 0) + (version_1 ? (mono ? 17 : 32) : (mono ? 9 : 17));
@@ -89,15 +92,6 @@ size_t TagLength(absl::string_view rest) {
   return 0;
 }
 
-size_t SkipTags(absl::string_view bytes, size_t position) {
-  while (position < bytes.size()) {
-    const size_t length = TagLength(bytes.substr(position));
-    if (length == 0) return position;
-    position += std::min(length, bytes.size() - position);
-  }
-  return position;
-}
-
 bool IsSync(absl::string_view rest) { return rest.size() >= 2 && ReadInteger(rest, 0, 2, true) >> 5 == 0x7ff; }
 
 // The frame at the front of `rest` if it is of the same stream as `other` and tells its length.
@@ -112,55 +106,115 @@ bool HasFrameAfter(const Frame& frame, absl::string_view rest) {
   return frame.length < rest.size() && ParseFrameLike(frame, rest.substr(frame.length)).has_value();
 }
 
-// Whether two successive frames of the stream of `first` stand anywhere in `rest`: junk at the end of a file doesn't look
-// like that, frames behind a damaged place do.
-bool FramesGoOn(const Frame& first, absl::string_view rest) {
-  for (size_t i = rest.find('\xff'); i != absl::string_view::npos; i = rest.find('\xff', i + 1)) {
-    const absl::optional<Frame> frame = ParseFrameLike(first, rest.substr(i));
-    if (frame.has_value() && HasFrameAfter(*frame, rest.substr(i))) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
-absl::StatusOr<ContainerView> CheckMpeg(absl::string_view bytes) {
-  ContainerView view{bytes.size(), static_cast<int64_t>(bytes.size()), {}};
-  size_t position = SkipTags(bytes, 0);
-  const absl::optional<Frame> first = ParseFrame(bytes.substr(position));
-  if (!first.has_value() && !IsSync(bytes.substr(position))) return view;  // Another format behind a tag.
-  if (first.has_value() && first->length == 0) return view;                // Free format: mpg123 finds the length.
+struct MpegScanner::Stream {
+  Frame first;
+  absl::optional<uint64_t> promised;
+};
 
-  // Garbage that happens to look like a frame ends here, and doesn't reach mpg123, which complains on standard error.
-  if (!first.has_value() || !HasFrameAfter(*first, bytes.substr(position))) {
-    return absl::InvalidArgumentError(
-        absl::StrFormat("the bytes at %d look like MPEG audio, but are no two frames in a row", position));
-  }
+MpegScanner::MpegScanner() = default;
+MpegScanner::~MpegScanner() = default;
 
-  const absl::optional<uint64_t> promised = PromisedFrames(*first, bytes.substr(position));
-  uint64_t frame_count = 0;
+bool MpegScanner::has_promise() const { return stream_ != nullptr && stream_->promised.has_value(); }
+
+int64_t MpegScanner::sample_count() const {
+  if (stream_ == nullptr) return 0;
+  return static_cast<int64_t>(frame_count_ - (has_promise() ? 1 : 0)) * stream_->first.samples;
+}
+
+absl::StatusOr<size_t> MpegScanner::Scan(absl::string_view rest, bool at_end) {
+  size_t moved = 0;
   while (true) {
-    const absl::optional<Frame> frame = ParseFrameLike(*first, bytes.substr(position));
-    if (!frame.has_value()) {
-      const size_t next = SkipTags(bytes, position);
-      if (next == position || next == bytes.size()) break;
-      position = next;
-      continue;
+    CULTURETAG_ASSIGN_OR_RETURN(const size_t step, Step(rest.substr(moved), at_end));
+    if (step == 0) return moved;
+    moved += step;
+    position_ += step;
+  }
+}
+
+// By how much the position moves; 0 if it takes more bytes to tell.
+absl::StatusOr<size_t> MpegScanner::Step(absl::string_view rest, bool at_end) {
+  constexpr size_t kTagHeader = 32;
+  if (rest.empty() || other_format_) return 0;
+  if (skip_ > 0) {
+    const auto skipped = std::min<uint64_t>(skip_, rest.size());
+    skip_ -= skipped;
+    return skipped;
+  }
+  if (in_junk_) return SkipJunk(rest, at_end);
+  if (rest.size() < kTagHeader && !at_end) return 0;
+  const absl::optional<Frame> frame = stream_ == nullptr ? absl::nullopt : ParseFrameLike(stream_->first, rest);
+  if (frame.has_value()) {
+    if (frame->length > rest.size()) {
+      if (!at_end) return 0;
+      return TruncatedError("MPEG", rest.size(), frame->length, "bytes in its last frame");
     }
-    const size_t present = bytes.size() - position;
-    if (frame->length > present) return TruncatedError("MPEG", present, frame->length, "bytes in its last frame");
-    position += frame->length;
-    view.size = position;
-    ++frame_count;
+    ++frame_count_;
+    frames_end_ = position_ + frame->length;
+    return frame->length;
   }
-  if (promised.has_value() && frame_count - 1 < *promised) {  // The frame with the count holds no audio.
-    return TruncatedError("MPEG", frame_count - 1, *promised, "frames");
+  if (const size_t tag = TagLength(rest); tag > 0) {
+    skip_ = tag;
+    return Step(rest, at_end);
   }
-  if (FramesGoOn(*first, bytes.substr(view.size))) {
+  if (stream_ == nullptr) return FindFirst(rest, at_end);
+  in_junk_ = true;
+  return SkipJunk(rest, at_end);
+}
+
+absl::StatusOr<size_t> MpegScanner::FindFirst(absl::string_view rest, bool at_end) {
+  constexpr size_t kLongestFrame = 2881;  // and a header: so many bytes tell
+  if (rest.size() < kLongestFrame + 4 && !at_end) return 0;
+  const absl::optional<Frame> first = ParseFrame(rest);
+  if ((!first.has_value() && !IsSync(rest)) || (first.has_value() && first->length == 0)) {
+    other_format_ = true;  // or the free format, of which mpg123 finds the length
+    return 0;
+  }
+  // Garbage that happens to look like a frame ends here, and doesn't reach mpg123, which complains on standard error.
+  if (!first.has_value() || !HasFrameAfter(*first, rest)) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("the MPEG file is damaged: no frame starts at byte %d, but later ones do", view.size));
+        absl::StrFormat("the bytes at %d look like MPEG audio, but are no two frames in a row", position_));
   }
-  view.claimed_size = static_cast<int64_t>(view.size) * (promised.has_value() ? 1 : kMaxRateRatio);
+  stream_ = std::make_unique<Stream>(Stream{*first, PromisedFrames(*first, rest)});
+  frames_start_ = frames_end_ = position_;
+  return Step(rest, at_end);
+}
+
+// Junk at the end of a file doesn't look like two successive frames of the stream; frames behind a damaged place do.
+absl::StatusOr<size_t> MpegScanner::SkipJunk(absl::string_view rest, bool at_end) {
+  for (size_t i = rest.find('\xff'); i != absl::string_view::npos; i = rest.find('\xff', i + 1)) {
+    const absl::string_view candidate = rest.substr(i);
+    if (candidate.size() < 4 && !at_end) return i;
+    const absl::optional<Frame> frame = ParseFrameLike(stream_->first, candidate);
+    if (!frame.has_value()) continue;
+    if (candidate.size() < frame->length + 4 && !at_end) return i;
+    if (HasFrameAfter(*frame, candidate)) {
+      return absl::InvalidArgumentError(
+          absl::StrFormat("the MPEG file is damaged: no frame starts at byte %d, but later ones do", frames_end_));
+    }
+  }
+  return rest.size();
+}
+
+absl::Status MpegScanner::Finish() const {
+  if (has_promise() && frame_count_ - 1 < *stream_->promised) {  // The frame with the count holds no audio.
+    return TruncatedError("MPEG", frame_count_ - 1, *stream_->promised, "frames");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ContainerView> CheckMpeg(absl::string_view bytes) {
+  ContainerView view;
+  view.size = bytes.size();
+  view.claimed_size = static_cast<int64_t>(bytes.size());
+  MpegScanner scanner;
+  CULTURETAG_RETURN_IF_ERROR(scanner.Scan(bytes, true).status());
+  if (scanner.frames_end() == scanner.frames_start()) return view;  // Another format behind a tag.
+  CULTURETAG_RETURN_IF_ERROR(scanner.Finish());
+  view.size = scanner.frames_end();
+  view.frame_count = scanner.sample_count();
+  view.claimed_size = static_cast<int64_t>(view.size) * (scanner.has_promise() ? 1 : kMaxRateRatio);
   return view;
 }
 

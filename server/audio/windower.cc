@@ -6,6 +6,11 @@
 
 namespace culturetag {
 
+int64_t WindowCount(const WindowShape& shape, int64_t samples) {
+  if (samples <= shape.window) return 1;
+  return 1 + (samples - shape.window + shape.hop - 1) / shape.hop;
+}
+
 Windower::Windower(const WindowShape& shape) : shape_(shape), ring_(static_cast<size_t>(shape.window)) {}
 
 void Windower::Push(absl::Span<const float> samples, std::vector<Window>& windows) {

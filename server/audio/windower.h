@@ -29,6 +29,9 @@ struct Window {
   std::vector<float> samples;
 };
 
+// How many windows `samples` > 0 samples are cut into.
+int64_t WindowCount(const WindowShape& shape, int64_t samples);
+
 class Windower {
  public:
   explicit Windower(const WindowShape& shape);

@@ -24,6 +24,11 @@ bool WorkerPool::TrySchedule(Work&& work) {
   return true;
 }
 
+void WorkerPool::Continue(Work work) {
+  absl::MutexLock lock(&mutex_);
+  queue_.push_back(std::move(work));
+}
+
 void WorkerPool::RunWorker() {
   while (true) {
     Work work;

@@ -29,6 +29,10 @@ class WorkerPool {
   // then untouched. Never blocks.
   bool TrySchedule(Work&& work) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Queues the next part of work that was accepted before, whatever waits. Never blocks. Not to be called once the
+  // destructor has begun.
+  void Continue(Work work) ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   void RunWorker() ABSL_LOCKS_EXCLUDED(mutex_);
   bool HasWorkOrStops() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return stopping_ || !queue_.empty(); }

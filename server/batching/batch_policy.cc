@@ -11,6 +11,7 @@ absl::optional<BatchCloseReason> ReasonToServe(const BucketState& bucket, const 
   if (draining) return BatchCloseReason::kDrain;
   if (options.max_queue_delay <= absl::ZeroDuration()) return BatchCloseReason::kIdle;
   if (now - bucket.waiting_since >= options.max_queue_delay) return BatchCloseReason::kDelay;
+  if (now >= bucket.latest_start) return BatchCloseReason::kDeadline;
   return absl::nullopt;
 }
 
@@ -30,7 +31,9 @@ absl::optional<BatchDecision> DecideBatch(absl::Span<const BucketState> buckets,
 
 absl::Time NextDecisionTime(absl::Span<const BucketState> buckets, const BatchPolicyOptions& options) {
   absl::Time next = absl::InfiniteFuture();
-  for (const BucketState& bucket : buckets) next = std::min(next, bucket.waiting_since + options.max_queue_delay);
+  for (const BucketState& bucket : buckets) {
+    next = std::min({next, bucket.waiting_since + options.max_queue_delay, bucket.latest_start});
+  }
   return next;
 }
 

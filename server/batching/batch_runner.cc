@@ -7,15 +7,18 @@
 
 #include "absl/strings/str_cat.h"
 #include "base/logging.h"
+#include "base/status_macros.h"
 
 namespace culturetag {
 namespace {
 
-absl::StatusOr<std::vector<WindowOutput>> RunGuarded(TaggingModel& model, absl::Span<const absl::Span<const float>> windows) {
+absl::StatusOr<std::vector<WindowOutput>> RunStaged(TaggingModel& model, absl::StatusOr<std::unique_ptr<StagedBatch>> staged,
+                                                    size_t windows, bool hidden_states) {
+  CULTURETAG_RETURN_IF_ERROR(staged.status());
   try {
-    absl::StatusOr<std::vector<WindowOutput>> outputs = model.Run(windows);
-    if (outputs.ok() && outputs->size() != windows.size()) {
-      return absl::InternalError(absl::StrCat("the model gave ", outputs->size(), " outputs for ", windows.size(), " windows"));
+    absl::StatusOr<std::vector<WindowOutput>> outputs = model.Run(**staged, hidden_states);
+    if (outputs.ok() && outputs->size() != windows) {
+      return absl::InternalError(absl::StrCat("the model gave ", outputs->size(), " outputs for ", windows, " windows"));
     }
     return outputs;
   } catch (const std::exception& error) {
@@ -43,12 +46,21 @@ void Append(absl::StatusOr<std::vector<WindowOutput>> outputs, size_t count,
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<StagedBatch>> StageGuarded(TaggingModel& model, absl::Span<const absl::Span<const float>> windows) {
+  try {
+    return model.Stage(windows);
+  } catch (const std::exception& error) {
+    return absl::InternalError(absl::StrCat("the model failed: ", error.what()));
+  }
+}
+
 std::vector<absl::StatusOr<WindowOutput>> BatchRunner::Run(TaggingModel& model,
                                                            absl::Span<const absl::Span<const float>> windows,
-                                                           int& max_batch_windows) {
+                                                           absl::StatusOr<std::unique_ptr<StagedBatch>> staged,
+                                                           bool hidden_states, int& max_batch_windows) {
   std::vector<absl::StatusOr<WindowOutput>> results;
   results.reserve(windows.size());
-  absl::StatusOr<std::vector<WindowOutput>> outputs = RunGuarded(model, windows);
+  absl::StatusOr<std::vector<WindowOutput>> outputs = RunStaged(model, std::move(staged), windows.size(), hidden_states);
   if (outputs.ok()) {
     Append(std::move(outputs), windows.size(), results);
     NoteHealth(true);
@@ -64,8 +76,10 @@ std::vector<absl::StatusOr<WindowOutput>> BatchRunner::Run(TaggingModel& model,
     LogWarning("the device has no memory for such a batch; the largest is smaller from now on",
                {{"model", model.spec().name}, {"max_batch_windows", max_batch_windows}});
   }
-  Append(RunGuarded(model, windows.subspan(0, half)), half, results);
-  if (windows.size() > half) Append(RunGuarded(model, windows.subspan(half)), windows.size() - half, results);
+  for (const absl::Span<const absl::Span<const float>> part : {windows.subspan(0, half), windows.subspan(half)}) {
+    if (part.empty()) continue;
+    Append(RunStaged(model, StageGuarded(model, part), part.size(), hidden_states), part.size(), results);
+  }
   NoteHealth(std::any_of(results.begin(), results.end(), [](const auto& result) { return result.ok(); }));
   return results;
 }

@@ -10,6 +10,7 @@
 #define CULTURETAG_BATCHING_BATCH_RUNNER_H_
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -19,6 +20,9 @@
 
 namespace culturetag {
 
+// TaggingModel::Stage, with an exception as an error.
+absl::StatusOr<std::unique_ptr<StagedBatch>> StageGuarded(TaggingModel& model, absl::Span<const absl::Span<const float>> windows);
+
 class BatchRunner {
  public:
   static constexpr int kFailuresUntilSick = 3;
@@ -26,8 +30,10 @@ class BatchRunner {
   // `on_health` is called, on the thread that runs, when the device falls sick (false) and when it is well again (true).
   BatchRunner(Metrics& metrics, std::function<void(bool)> on_health) : metrics_(metrics), on_health_(std::move(on_health)) {}
 
-  // One result for each window, in their order. `max_batch_windows` is lowered if the device has no memory for this many.
+  // One result for each of `windows`, in their order. `staged` is what `model` made of them; an error counts as a pass that
+  // failed. `max_batch_windows` is lowered if the device has no memory for this many.
   std::vector<absl::StatusOr<WindowOutput>> Run(TaggingModel& model, absl::Span<const absl::Span<const float>> windows,
+                                                absl::StatusOr<std::unique_ptr<StagedBatch>> staged, bool hidden_states,
                                                 int& max_batch_windows);
 
   bool sick() const { return sick_; }

@@ -8,15 +8,17 @@ absl::Duration DeviceTime(const CostModel& cost, const FullBatch& batch, absl::D
   return cost.Pass(batch.key, batch.windows) * absl::FDivDuration(audio, batch.window_audio * batch.windows);
 }
 
-absl::Duration EstimateCompletion(const NewRequest& request, absl::Duration device_busy, const FairQueue& queue,
-                                  const CostModel& cost, absl::Span<const FullBatch> batches) {
+absl::Duration EstimateCompletion(const NewRequest& request, absl::Duration device_busy, int executors,
+                                  const FairQueue& queue, const CostModel& cost, absl::Span<const FullBatch> batches) {
   absl::Duration completion = device_busy;
   const absl::Duration audio = request.window_audio * request.windows;
   for (const auto& [model, ahead] : queue.AudioAhead(request.client, request.priority, audio)) {
-    completion += DeviceTime(cost, batches[static_cast<size_t>(model)], ahead);
+    completion += DeviceTime(cost, batches[static_cast<size_t>(model)], ahead) / executors;
   }
   const int batch = std::min(request.windows, batches[static_cast<size_t>(request.key.first)].windows);
-  return completion + cost.Pass(request.key, batch) * request.windows / batch;
+  // Its own passes go side by side, too; but a pass, and the last one, takes its time.
+  const absl::Duration pass = cost.Pass(request.key, batch);
+  return completion + std::max(pass, pass * request.windows / batch / executors);
 }
 
 }  // namespace culturetag

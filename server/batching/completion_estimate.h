@@ -34,9 +34,9 @@ struct NewRequest {
 };
 
 // How long it would take until the request's last window is scored: `device_busy`, the rest of the batch that runs, what
-// fairness serves before it, and its own passes. `batches` holds one for each model, in their order.
-absl::Duration EstimateCompletion(const NewRequest& request, absl::Duration device_busy, const FairQueue& queue,
-                                  const CostModel& cost, absl::Span<const FullBatch> batches);
+// fairness serves before it, and its own passes, by `executors` that work side by side. `batches` holds one for each model, in their order.
+absl::Duration EstimateCompletion(const NewRequest& request, absl::Duration device_busy, int executors,
+                                  const FairQueue& queue, const CostModel& cost, absl::Span<const FullBatch> batches);
 
 }  // namespace culturetag
 

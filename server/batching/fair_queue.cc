@@ -19,9 +19,10 @@ class FairQueue::Client {
   const double weight;
   const uint64_t number;  // of all clients, in the order in which they were met
   double virtual_time = 0;
-  int entry_count = 0;
-  std::map<int, absl::Duration> waiting_audio;  // by model
-  std::map<BucketKey, Turns> buckets;           // only those with entries
+  int entry_count = 0;         // of which something waits or is to come
+  int active_entry_count = 0;  // of which windows wait
+  std::map<int, absl::Duration> audio;  // that waits or is to come, by model
+  std::map<BucketKey, Turns> buckets;   // only those with waiting windows
 };
 
 bool FairQueue::Earlier::operator()(const std::pair<double, Client*>& a, const std::pair<double, Client*>& b) const {
@@ -31,43 +32,68 @@ bool FairQueue::Earlier::operator()(const std::pair<double, Client*>& a, const s
 FairQueue::FairQueue(Options options) : options_(std::move(options)) {}
 FairQueue::~FairQueue() = default;
 
-void FairQueue::Push(Entry& entry, absl::Time now) {
-  Client& client = Activate(entry);
-  const auto windows = static_cast<int>(entry.waiting_);
-  const absl::Duration audio = entry.window_audio_ * windows;
+void FairQueue::Expect(Entry& entry, absl::Duration audio) {
+  Client& client = Join(entry);
+  const absl::Duration change = audio - entry.to_come_;
+  entry.to_come_ = audio;
+  client.audio[entry.key_.first] += change;
+  ClassOf(entry.priority_).audio += change;
+  LeaveIfDone(entry);
+}
 
-  Client::Turns& turns = client.buckets[entry.key_];
-  entry.turn_ = turns.entries.insert(turns.entries.end(), &entry);
-  entry.queued_for_ = &client;
-  ++client.entry_count;
-  client.waiting_audio[entry.key_.first] += audio;
-
+void FairQueue::Push(Entry& entry, size_t windows, absl::Time now) {
+  Client& client = Join(entry);
+  const absl::Duration audio = entry.window_audio_ * static_cast<int64_t>(windows);
+  const absl::Duration expected = std::min(entry.to_come_, audio);
+  entry.to_come_ -= expected;
+  client.audio[entry.key_.first] += audio - expected;
   Class& in = ClassOf(entry.priority_);
-  in.waiting_windows += windows;
-  in.waiting_audio += audio;
+  in.audio += audio - expected;
 
   Bucket& bucket = buckets_[entry.key_];
   if (bucket.waiting_windows == 0) bucket.waiting_since = now;
-  bucket.waiting_windows += windows;
-  bucket.clients[static_cast<size_t>(entry.priority_)].insert({client.virtual_time, &client});
+  if (entry.waiting_ == 0) Activate(entry, client);
+  entry.waiting_ += windows;
+  in.waiting_windows += static_cast<int>(windows);
+  bucket.waiting_windows += static_cast<int>(windows);
 }
 
-FairQueue::Client& FairQueue::Activate(Entry& entry) {
+FairQueue::Client& FairQueue::Join(Entry& entry) {
+  if (entry.joined_ != nullptr) return *entry.joined_;
   Class& in = ClassOf(entry.priority_);
-  // A class or a client that was idle starts at the present.
-  if (in.waiting_windows == 0) in.virtual_time = std::max(in.virtual_time, present_);
   if (in.clients.size() > in.sweep_at) ForgetIdleClients(in);
   std::unique_ptr<Client>& client = in.clients[entry.client_name_];
   if (client == nullptr) client = std::make_unique<Client>(entry.client_name_, WeightOf(entry.client_name_), ++clients_met_);
-  if (client->entry_count == 0) {
-    client->virtual_time = std::max(client->virtual_time, in.present);
-    in.active.insert({client->virtual_time, client.get()});
-  }
+  if (client->entry_count++ == 0) in.joined.insert(client.get());
+  entry.joined_ = client.get();
   return *client;
 }
 
+void FairQueue::LeaveIfDone(Entry& entry) {
+  if (entry.joined_ == nullptr || entry.waiting_ > 0 || entry.to_come_ > absl::ZeroDuration()) return;
+  if (--entry.joined_->entry_count == 0) ClassOf(entry.priority_).joined.erase(entry.joined_);
+  entry.joined_ = nullptr;
+}
+
+void FairQueue::Activate(Entry& entry, Client& client) {
+  Class& in = ClassOf(entry.priority_);
+  // A class or a client that was idle starts at the present.
+  if (in.waiting_windows == 0) in.virtual_time = std::max(in.virtual_time, present_);
+  if (client.active_entry_count++ == 0) {
+    client.virtual_time = std::max(client.virtual_time, in.present);
+    in.active.insert({client.virtual_time, &client});
+  }
+  Client::Turns& turns = client.buckets[entry.key_];
+  entry.turn_ = turns.entries.insert(turns.entries.end(), &entry);
+  Bucket& bucket = buckets_.at(entry.key_);
+  bucket.clients[static_cast<size_t>(entry.priority_)].insert({client.virtual_time, &client});
+  bucket.deadlines.insert(entry.deadline_);
+}
+
 void FairQueue::Remove(Entry& entry) {
-  if (entry.queued_for_ != nullptr) Account(entry, entry.waiting_);
+  if (entry.joined_ == nullptr) return;
+  Expect(entry, absl::ZeroDuration());
+  if (entry.waiting_ > 0) Account(entry, entry.waiting_);
 }
 
 FairQueue::Entry& FairQueue::Next(const BucketKey& key) const {
@@ -77,7 +103,7 @@ FairQueue::Entry& FairQueue::Next(const BucketKey& key) const {
 }
 
 void FairQueue::TakeWindow(Entry& entry, absl::Time now) {
-  Client& client = *entry.queued_for_;
+  Client& client = *entry.joined_;
   Class& in = ClassOf(entry.priority_);
   const double audio = absl::ToDoubleSeconds(entry.window_audio_);
   // A window out of turn, which fills a batch that another client leads, moves no present; and it is free for its class:
@@ -103,28 +129,30 @@ void FairQueue::TakeWindow(Entry& entry, absl::Time now) {
 }
 
 void FairQueue::Account(Entry& entry, size_t windows) {
-  Client& client = *entry.queued_for_;
+  Client& client = *entry.joined_;
   const auto count = static_cast<int>(windows);
   const absl::Duration audio = entry.window_audio_ * count;
   const auto priority = static_cast<size_t>(entry.priority_);
   entry.waiting_ -= windows;
-  client.waiting_audio[entry.key_.first] -= audio;
-  ClassOf(entry.priority_).waiting_windows -= count;
-  ClassOf(entry.priority_).waiting_audio -= audio;
+  client.audio[entry.key_.first] -= audio;
+  Class& in = ClassOf(entry.priority_);
+  in.waiting_windows -= count;
+  in.audio -= audio;
   const auto bucket = buckets_.find(entry.key_);
   bucket->second.waiting_windows -= count;
 
   if (entry.waiting_ == 0) {
     const auto turns = client.buckets.find(entry.key_);
     turns->second.entries.erase(entry.turn_);
-    entry.queued_for_ = nullptr;
-    if (--client.entry_count == 0) ClassOf(entry.priority_).active.erase({client.virtual_time, &client});
+    bucket->second.deadlines.erase(bucket->second.deadlines.find(entry.deadline_));
+    if (--client.active_entry_count == 0) in.active.erase({client.virtual_time, &client});
     if (turns->second.entries.empty()) {
       bucket->second.clients[priority].erase({client.virtual_time, &client});
       client.buckets.erase(turns);
     }
   }
   if (bucket->second.waiting_windows == 0) buckets_.erase(bucket);
+  LeaveIfDone(entry);
 }
 
 std::vector<std::pair<BucketKey, BucketState>> FairQueue::Buckets() const {
@@ -136,6 +164,7 @@ std::vector<std::pair<BucketKey, BucketState>> FairQueue::Buckets() const {
     BucketState state;
     state.waiting_windows = bucket.waiting_windows;
     state.waiting_since = bucket.waiting_since;
+    state.latest_start = *bucket.deadlines.begin();
     state.turn = {classes_[priority].virtual_time, virtual_time, client->buckets.at(key).last_turn};
     states.push_back({key, state});
   }
@@ -149,23 +178,24 @@ std::map<int, absl::Duration> FairQueue::AudioAhead(const std::string& client, P
   // In the time in which this client is served `audio`, another gets as much by weight; the client's own entries take
   // turns with the new one.
   const auto add = [&](const Client& other, absl::Duration limit) {
-    for (const auto& [model, waiting] : other.waiting_audio) {
+    for (const auto& [model, waiting] : other.audio) {
       if (waiting <= absl::ZeroDuration()) continue;
       ahead[model] += std::min(waiting, limit);
       interactive += std::min(waiting, limit);
     }
   };
-  for (const auto& [time, other] : ClassOf(priority).active) {
+  for (const Client* other : ClassOf(priority).joined) {
     add(*other, other->name == client ? audio * other->entry_count : audio * (other->weight / weight));
   }
+  const Class& bulk = ClassOf(Priority::kBulk);
   if (priority == Priority::kBulk) {
-    for (const auto& [time, other] : ClassOf(Priority::kInteractive).active) add(*other, absl::InfiniteDuration());
-  } else if (ClassOf(Priority::kBulk).waiting_windows > 0) {
+    for (const Client* other : ClassOf(Priority::kInteractive).joined) add(*other, absl::InfiniteDuration());
+  } else if (bulk.audio > absl::ZeroDuration()) {
     // Bulk takes its share of the time beside them.
     const absl::Duration share = (interactive + audio) * (options_.bulk_share / (1 - options_.bulk_share));
-    for (const auto& [time, other] : ClassOf(Priority::kBulk).active) {
-      for (const auto& [model, waiting] : other->waiting_audio) {
-        ahead[model] += std::min(waiting, share * absl::FDivDuration(waiting, ClassOf(Priority::kBulk).waiting_audio));
+    for (const Client* other : bulk.joined) {
+      for (const auto& [model, waiting] : other->audio) {
+        ahead[model] += std::min(waiting, share * absl::FDivDuration(waiting, bulk.audio));
       }
     }
   }

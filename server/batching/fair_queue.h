@@ -57,11 +57,14 @@ class FairQueue {
 
   class Client;
 
-  // The waiting windows of one request, all of one bucket. The owner keeps it in place and alive while it is queued.
+  // What waits of one request, all of one bucket: windows that are there, and audio that is still being decoded or uploaded.
+  // The owner keeps it in place and alive from its first Expect or Push until nothing is left of it.
   class Entry {
    public:
-    Entry(BucketKey key, std::string client, Priority priority, absl::Duration window_audio, size_t windows)
-        : key_(key), client_name_(std::move(client)), priority_(priority), window_audio_(window_audio), waiting_(windows) {}
+    // `window_audio` is the duration of a window of `key`.
+    Entry(BucketKey key, std::string client, Priority priority, absl::Duration window_audio,
+          absl::Time deadline = absl::InfiniteFuture())
+        : key_(key), client_name_(std::move(client)), priority_(priority), window_audio_(window_audio), deadline_(deadline) {}
     virtual ~Entry() = default;
 
     Entry(const Entry&) = delete;
@@ -71,7 +74,9 @@ class FairQueue {
     const std::string& client() const { return client_name_; }
     Priority priority() const { return priority_; }
     absl::Duration window_audio() const { return window_audio_; }
-    size_t waiting() const { return waiting_; }  // windows
+    absl::Time deadline() const { return deadline_; }
+    size_t waiting() const { return waiting_; }          // windows
+    absl::Duration to_come() const { return to_come_; }  // audio, as far as it is known
 
    private:
     friend class FairQueue;
@@ -79,9 +84,11 @@ class FairQueue {
     const std::string client_name_;
     const Priority priority_;
     const absl::Duration window_audio_;
-    size_t waiting_;
-    Client* queued_for_ = nullptr;     // nullptr while it isn't queued
-    std::list<Entry*>::iterator turn_;  // among its client's entries of its bucket
+    const absl::Time deadline_;
+    size_t waiting_ = 0;
+    absl::Duration to_come_;
+    Client* joined_ = nullptr;          // nullptr while nothing of it waits or is to come
+    std::list<Entry*>::iterator turn_;  // among its client's entries of its bucket, while windows wait
   };
 
   // Idle clients are kept until the present has caught up with their virtual time, but no more of them than this.
@@ -90,10 +97,14 @@ class FairQueue {
   explicit FairQueue(Options options);
   ~FairQueue();
 
-  // Queues `entry`, which has windows and isn't queued.
-  void Push(Entry& entry, absl::Time now);
+  // Says that `audio` of `entry` is still to come, besides the windows that wait. Each window that is pushed counts against
+  // it. Only estimates use it: whose turn it is depends on the windows that are there.
+  void Expect(Entry& entry, absl::Duration audio);
 
-  // Takes all that waits of `entry` out. No effect if nothing does.
+  // Queues `windows` > 0 windows more of `entry`.
+  void Push(Entry& entry, size_t windows, absl::Time now);
+
+  // Takes all that waits or is to come of `entry` out. No effect if nothing does.
   void Remove(Entry& entry);
 
   // The entry whose window is next in `key`, which has waiting windows.
@@ -105,14 +116,15 @@ class FairQueue {
   bool empty() const { return buckets_.empty(); }
   // Whether a window of that bucket waits.
   bool has(const BucketKey& key) const { return buckets_.count(key) > 0; }
-  // The buckets that have windows, in the order of their keys. `max_batch_windows` is left for the caller to fill.
+  // The buckets that have windows, in the order of their keys. `max_batch_windows` and the cost of
+  // a pass, to be taken off `latest_start`, which is the earliest deadline, are left for the caller to fill in.
   std::vector<std::pair<BucketKey, BucketState>> Buckets() const;
 
   // Clients of both classes that are remembered, active or not.
   size_t client_count() const { return classes_[0].clients.size() + classes_[1].clients.size(); }
 
   // The audio, by model, that would be served before the last window of a new request
-  // of `client` with `audio` in all. Counts what waits, not what the device runs.
+  // of `client` with `audio` in all. Counts what waits and what is to come, not what the device runs.
   std::map<int, absl::Duration> AudioAhead(const std::string& client, Priority priority, absl::Duration audio) const;
 
  private:
@@ -126,6 +138,7 @@ class FairQueue {
   struct Bucket {
     int waiting_windows = 0;
     absl::Time waiting_since;
+    std::multiset<absl::Time> deadlines;  // of the entries with waiting windows
     // By class, the clients with waiting windows of this bucket, by virtual time.
     std::array<ClientsByTurn, kPriorityCount> clients;
   };
@@ -134,9 +147,10 @@ class FairQueue {
     // The virtual time at which the last window in turn was taken.
     double present = 0;
     int waiting_windows = 0;
-    absl::Duration waiting_audio;
-    std::map<std::string, std::unique_ptr<Client>> clients;  // active ones, and idle ones whose virtual time is to come
+    absl::Duration audio;  // that waits or is to come
+    std::map<std::string, std::unique_ptr<Client>> clients;  // joined ones, and idle ones whose virtual time is to come
     size_t sweep_at = kManyClients;                          // with more clients than this, idle ones are forgotten
+    std::set<Client*> joined;                     // the clients of whose entries something waits or is to come
     ClientsByTurn active;  // the clients with waiting windows, by virtual time
   };
 
@@ -144,11 +158,16 @@ class FairQueue {
   const Class& ClassOf(Priority priority) const { return classes_[static_cast<size_t>(priority)]; }
   double ShareOf(Priority priority) const;
   double WeightOf(const std::string& client) const;
-  Client& Activate(Entry& entry);
+  // Makes `entry` known to its client, if it isn't.
+  Client& Join(Entry& entry);
+  // Lets go of `entry` if nothing is left of it.
+  void LeaveIfDone(Entry& entry);
+  // Gives `entry`, which has its first waiting window, its turn.
+  void Activate(Entry& entry, Client& client);
   // The class that is served next in `bucket`.
   size_t NextClass(const Bucket& bucket) const;
   void SetVirtualTime(Client& client, Priority priority, double virtual_time);
-  // Takes `windows` off the account, and `entry` out of its turn if nothing is left of it.
+  // Takes `windows` off the account, and `entry` out of its turn if none is left.
   void Account(Entry& entry, size_t windows);
   void ForgetIdleClients(Class& in);
 

@@ -2,62 +2,48 @@
 
 #include <algorithm>
 
-#include "base/logging.h"
+#include "base/sample_time.h"
 #include "base/status_macros.h"
 #include "batching/admission.h"
+#include "batching/submission.h"
 
 namespace culturetag {
-
-// Guarded by the batcher's mutex, but for the windows' samples, which the executor reads while the device runs them.
-class WindowBatcher::Submission final : public FairQueue::Entry, public std::enable_shared_from_this<Submission> {
- public:
-  Submission(ScoringWork work, Callback callback_in, absl::Time now, absl::Duration audio)
-      : Entry({work.model, work.windows.front().size()}, std::move(work.client), work.priority, audio, work.windows.size()),
-        windows(std::move(work.windows)),
-        deadline(work.deadline),
-        submitted(now),
-        callback(std::move(callback_in)),
-        unscored(windows.size()),
-        outputs(windows.size()) {}
-
-  std::vector<std::vector<float>> windows;
-  const absl::Time deadline;
-  const absl::Time submitted;
-  Callback callback;
-  absl::optional<absl::Time> first_taken;
-  size_t unscored;  // waiting or on the device
-  std::vector<WindowOutput> outputs;
-  bool ended = false;
-  WasteReason waste_reason = WasteReason::kCancelled;  // if it ended while the device ran a window of it
-  SubmissionList::iterator live;                       // in live_, until it has ended
-};
-
 namespace {
 
-// Of one window each, until the warm-up has measured more.
-std::vector<FullBatch> FullBatchesOf(absl::Span<TaggingModel* const> models) {
-  std::vector<FullBatch> batches;
-  for (const TaggingModel* model : models) {
-    const ModelSpec& spec = model->spec();
-    FullBatch& batch = batches.emplace_back();
-    batch.key = {static_cast<int>(batches.size()) - 1, static_cast<size_t>(spec.window_samples)};
-    batch.window_audio = absl::Seconds(1) * spec.window_samples / spec.sample_rate_hz;
-  }
-  return batches;
+// Callbacks that may wait for the thread that makes them. More of them means that building responses takes longer than
+// scoring; then the device had better wait.
+constexpr int kMaxQueuedCompletions = 64;
+
+std::vector<const ModelSpec*> SpecsOf(const std::vector<TaggingModel*>& models) {
+  std::vector<const ModelSpec*> specs;
+  for (const TaggingModel* model : models) specs.push_back(&model->spec());
+  return specs;
 }
+
+absl::Status ShutDown() { return absl::UnavailableError("the server shut down before the audio was scored"); }
 
 }  // namespace
 
-WindowBatcher::WindowBatcher(const Options& options, std::vector<TaggingModel*> models, Clock& clock, Metrics& metrics)
+WindowBatcher::WindowBatcher(const Options& options, std::vector<std::vector<TaggingModel*>> executors, Clock& clock,
+                             Metrics& metrics)
     : options_(options),
-      models_(std::move(models)),
+      specs_(SpecsOf(executors.front())),
       clock_(clock),
       metrics_(metrics),
       queue_(options.fairness),
-      pending_audio_of_model_(models_.size()),
-      full_batches_(FullBatchesOf(models_)),
-      runner_(metrics, options.on_device_health),
-      executor_([this] { RunExecutor(); }) {}
+      pending_audio_(specs_.size()),
+      devices_(executors.size()),
+      completions_(1, kMaxQueuedCompletions) {
+  for (size_t model = 0; model < specs_.size(); ++model) {
+    const auto samples = static_cast<size_t>(specs_[model]->window_samples);
+    full_batches_.push_back({{static_cast<int>(model), samples}, WindowAudio(static_cast<int>(model), samples), 1});
+  }
+  ExecutorHost& host = *this;
+  for (std::vector<TaggingModel*>& models : executors) {
+    const auto index = static_cast<int>(executors_.size());
+    executors_.push_back(std::make_unique<Executor>(index, std::move(models), options.max_batch_windows, host, clock, metrics));
+  }
+}
 
 WindowBatcher::~WindowBatcher() {
   StopWarmup();
@@ -66,275 +52,340 @@ WindowBatcher::~WindowBatcher() {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
   }
-  executor_.join();
+  executors_.clear();
 }
 
 absl::StatusOr<std::vector<WarmupReport>> WindowBatcher::WaitUntilWarm() {
   absl::MutexLock lock(&mutex_);
-  mutex_.Await(absl::Condition(this, &WindowBatcher::WarmupEnded));
-  return *warmup_;
+  mutex_.Await(absl::Condition(this, &WindowBatcher::AllWarm));
+  for (const auto& warmup : warmups_) CULTURETAG_RETURN_IF_ERROR(warmup.status());
+  std::vector<WarmupReport> reports = *warmups_.front();
+  for (size_t model = 0; model < reports.size(); ++model) {
+    reports[model].max_batch_windows = full_batches_[model].windows;
+    metrics_.SetMaxBatchWindows(specs_[model]->name, full_batches_[model].windows);
+  }
+  return reports;
 }
 
-absl::StatusOr<std::shared_ptr<WindowBatcher::Submission>> WindowBatcher::Submit(ScoringWork work, Callback callback,
-                                                                                 RejectReason* reject) {
-  const int model = work.model;
-  const auto windows = static_cast<int>(work.windows.size());
-  const absl::Duration window_audio = absl::Seconds(1) * static_cast<int64_t>(work.windows.front().size()) /
-                                      models_[static_cast<size_t>(model)]->spec().sample_rate_hz;
+void WindowBatcher::StopWarmup() {
+  for (const auto& executor : executors_) executor->StopWarmup();
+}
+
+// --- Requests ---
+
+absl::StatusOr<std::shared_ptr<WindowBatcher::Submission>> WindowBatcher::Open(ScoringRequest request, Callback callback,
+                                                                               RejectReason* reject) {
+  const absl::Duration window_audio = WindowAudio(request.model, request.window_samples);
   absl::MutexLock lock(&mutex_);
-  CULTURETAG_RETURN_IF_ERROR(CheckAdmission(work, window_audio, reject));
-  auto submission = std::make_shared<Submission>(std::move(work), std::move(callback), clock_.Now(), window_audio);
+  CULTURETAG_RETURN_IF_ERROR(CheckAdmission(request, window_audio, reject));
+  auto submission = std::make_shared<Submission>(std::move(request), window_audio, std::move(callback));
   submission->live = live_.insert(live_.end(), submission);
-  queue_.Push(*submission, submission->submitted);
-  pending_windows_ += windows;
-  pending_audio_ += window_audio * windows;
-  pending_audio_of_model_[static_cast<size_t>(model)] += window_audio * windows;
+  queue_.Expect(*submission, window_audio * submission->expected_windows);
+  Account(*submission);
   return submission;
 }
 
+void WindowBatcher::Push(const std::shared_ptr<Submission>& submission, std::vector<std::vector<float>> windows) {
+  absl::MutexLock lock(&mutex_);
+  if (submission->ended) return;
+  const absl::Time now = clock_.Now();
+  for (std::vector<float>& window : windows) submission->windows.push_back({std::move(window), now});
+  submission->unscored += static_cast<int64_t>(windows.size());
+  queue_.Push(*submission, windows.size(), now);
+  Account(*submission);
+  ++queue_changes_;
+}
+
+void WindowBatcher::Close(const std::shared_ptr<Submission>& submission) {
+  absl::MutexLock lock(&mutex_);
+  if (submission->ended) return;
+  submission->closed = true;
+  queue_.Expect(*submission, absl::ZeroDuration());
+  Account(*submission);
+  EndIfDone(*submission);
+}
+
 void WindowBatcher::Cancel(const std::shared_ptr<Submission>& submission, WasteReason reason, absl::Status status) {
-  std::vector<Finished> finished;
+  std::shared_ptr<Callback> callback;
   {
     absl::MutexLock lock(&mutex_);
     if (submission->ended) return;
     submission->waste_reason = reason;
-    finished.push_back(End(submission, std::move(status)));
+    callback = End(*submission);
   }
-  CallBack(std::move(finished));
+  (*callback)(std::move(status));
 }
 
 bool WindowBatcher::Drain(absl::Time deadline) {
-  std::vector<Finished> cut_off;
+  std::vector<std::shared_ptr<Callback>> cut_off;
   {
     absl::MutexLock lock(&mutex_);
     draining_ = true;
+    ++queue_changes_;
     if (clock_.AwaitUntil(mutex_, absl::Condition(this, &WindowBatcher::NothingPending), deadline)) return true;
-    while (!live_.empty()) {
-      cut_off.push_back(End(live_.front(), absl::UnavailableError("the server shut down before the audio was scored")));
-    }
+    while (!live_.empty()) cut_off.push_back(End(*live_.front()));
   }
-  CallBack(std::move(cut_off));
+  for (const std::shared_ptr<Callback>& callback : cut_off) (*callback)(ShutDown());
   return false;
+}
+
+int WindowBatcher::max_batch_windows(int model) const {
+  absl::MutexLock lock(&mutex_);
+  return full_batches_[static_cast<size_t>(model)].windows;
 }
 
 QueueSnapshot WindowBatcher::Snapshot() const {
   absl::MutexLock lock(&mutex_);
   QueueSnapshot snapshot;
-  snapshot.pending_windows = pending_windows_;
-  snapshot.pending_audio = pending_audio_;
-  if (!live_.empty()) snapshot.oldest_pending = clock_.Now() - live_.front()->submitted;
-  for (size_t model = 0; model < models_.size(); ++model) {
-    snapshot.estimated_wait += DeviceTime(cost_, full_batches_[model], pending_audio_of_model_[model]);
+  snapshot.pending_windows = static_cast<int>(pending_windows_);
+  absl::Time oldest = clock_.Now();
+  for (const std::shared_ptr<Submission>& submission : live_) {
+    oldest = std::min(oldest, submission->oldest_on_device);
+    if (!submission->windows.empty()) oldest = std::min(oldest, submission->windows.front().pushed);
+  }
+  snapshot.oldest_pending = clock_.Now() - oldest;
+  for (size_t model = 0; model < specs_.size(); ++model) {
+    snapshot.pending_audio += pending_audio_[model];
+    snapshot.estimated_wait += DeviceTime(cost_, full_batches_[model], pending_audio_[model]) / devices_.size();
   }
   return snapshot;
 }
 
-// --- Admission ---
-
-absl::Status WindowBatcher::CheckAdmission(const ScoringWork& work, absl::Duration window_audio, RejectReason* reject) const {
+absl::Status WindowBatcher::CheckAdmission(const ScoringRequest& request, absl::Duration window_audio,
+                                           RejectReason* reject) const {
   if (draining_) {
     *reject = RejectReason::kDraining;
     return absl::UnavailableError("the server is shutting down; try another replica");
   }
-  AdmissionCase request;
-  request.pending_audio = pending_audio_;
-  request.max_queued_audio = options_.max_queued_audio;
-  request.audio = window_audio * static_cast<int64_t>(work.windows.size());
-  request.excess_time = DeviceTime(cost_, full_batches_[static_cast<size_t>(work.model)],
-                                   pending_audio_ + request.audio - options_.max_queued_audio);
-  request.completion = EstimateCompletion({{work.model, work.windows.front().size()}, work.client, work.priority,
-                                           static_cast<int>(work.windows.size()), window_audio},
-                                          std::max(absl::ZeroDuration(), device_free_ - clock_.Now()), queue_, cost_,
-                                          full_batches_);
-  request.time_left = work.deadline - clock_.Now();
-  return Admit(request, reject);
+  if (!request.expected_windows.has_value()) return absl::OkStatus();
+  const absl::Time now = clock_.Now();
+  absl::Duration busy = absl::InfiniteDuration();  // until the first executor is free
+  for (const DeviceState& device : devices_) busy = std::min(busy, device.Busy(now));
+  const auto executors = static_cast<int>(devices_.size());
+  AdmissionCase admission;
+  for (const absl::Duration audio : pending_audio_) admission.pending_audio += audio;
+  admission.max_queued_audio = options_.max_queued_audio;
+  admission.audio = window_audio * *request.expected_windows;
+  admission.excess_time = DeviceTime(cost_, full_batches_[static_cast<size_t>(request.model)],
+                                     admission.pending_audio + admission.audio - options_.max_queued_audio) / executors;
+  admission.completion = EstimateCompletion({{request.model, request.window_samples}, request.client, request.priority,
+                                             static_cast<int>(*request.expected_windows), window_audio},
+                                            busy, executors, queue_, cost_, full_batches_);
+  admission.time_left = request.deadline - now;
+  return Admit(admission, reject);
 }
 
-// --- The executor ---
-
-void WindowBatcher::RunExecutor() {
-  absl::StatusOr<std::vector<WarmupReport>> reports = WarmUpModels();
-  {
-    absl::MutexLock lock(&mutex_);
-    for (size_t i = 0; reports.ok() && i < reports->size(); ++i) {
-      const WarmupReport& report = (*reports)[i];
-      full_batches_[i].windows = report.max_batch_windows;
-      metrics_.SetMaxBatchWindows(models_[i]->spec().name, report.max_batch_windows);
-      cost_.Observe(full_batches_[i].key, report.max_batch_windows, report.window_device_time * report.max_batch_windows);
-    }
-    warmup_ = std::move(reports);
-  }
-  Batch batch;
-  while (NextBatch(batch)) {
-    if (batch.entries.empty()) {
-      Probe();
-    } else {
-      RunBatch(batch);
-    }
-    batch = Batch();  // lets go of the submissions
-  }
+absl::Duration WindowBatcher::WindowAudio(int model, size_t samples) const {
+  return SamplesToDuration(static_cast<int64_t>(samples), specs_[static_cast<size_t>(model)]->sample_rate_hz);
 }
 
-absl::StatusOr<std::vector<WarmupReport>> WindowBatcher::WarmUpModels() {
-  std::vector<WarmupReport> reports;
-  for (TaggingModel* model : models_) {
-    CULTURETAG_ASSIGN_OR_RETURN(reports.emplace_back(), WarmUp(*model, options_.max_batch_windows, clock_, stop_warmup_));
-  }
-  return reports;
+void WindowBatcher::Account(Submission& submission) {
+  const int64_t change = submission.pending_windows() - submission.accounted_windows;
+  submission.accounted_windows += change;
+  pending_windows_ += change;
+  pending_audio_[static_cast<size_t>(submission.key().first)] += submission.window_audio() * change;
 }
 
-// False when the batcher stops. An empty batch asks for a probe.
-bool WindowBatcher::NextBatch(Batch& batch) {
+std::shared_ptr<WindowBatcher::Callback> WindowBatcher::End(Submission& submission) {
+  std::shared_ptr<Callback> callback = std::move(submission.callback);
+  submission.ended = true;
+  submission.windows.clear();
+  queue_.Remove(submission);
+  Account(submission);
+  live_.erase(submission.live);  // last: it may have been the only owner
+  return callback;
+}
+
+void WindowBatcher::EndIfDone(Submission& submission) {
+  if (submission.closed && submission.unscored == 0 && !submission.ended) End(submission);
+}
+
+// --- Executors ---
+
+void WindowBatcher::WarmupEnded(int, absl::StatusOr<std::vector<WarmupReport>> reports) {
+  absl::MutexLock lock(&mutex_);
+  for (size_t model = 0; reports.ok() && model < reports->size(); ++model) {
+    const WarmupReport& report = (*reports)[model];
+    FullBatch& full = full_batches_[model];
+    full.windows = warmups_.empty() ? report.max_batch_windows : std::min(full.windows, report.max_batch_windows);
+    cost_.Observe(full.key, report.max_batch_windows, report.window_device_time * report.max_batch_windows);
+  }
+  warmups_.push_back(std::move(reports));
+  for (DeviceState& device : devices_) ++device.changes;
+}
+
+absl::optional<Batch> WindowBatcher::TakeBatch(int executor) {
   while (true) {
-    std::vector<Finished> expired;
-    bool probe = false;
+    std::vector<Delivery> expired;
+    absl::optional<Batch> batch;
     {
       absl::MutexLock lock(&mutex_);
-      AwaitWork();
-      if (stopping_) return false;
-      probe = queue_.empty() && runner_.sick();
-      TakeBatch(batch, expired);
+      DeviceState& device = devices_[static_cast<size_t>(executor)];
+      if (!AwaitTurn(device)) return absl::nullopt;
+      const bool probe = queue_.empty() || OnlyProbes(device);
+      batch = probe ? Batch() : FormBatch(expired);
+      if (batch.has_value()) ++device.batches;
     }
-    CallBack(std::move(expired));
-    if (probe || !batch.entries.empty()) return true;
+    for (Delivery& one : expired) (*one.callback)(std::move(one.result));
+    if (batch.has_value()) return batch;
   }
 }
 
-void WindowBatcher::AwaitWork() {
-  const absl::Condition has_work(this, &WindowBatcher::HasWorkOrStops);
-  if (runner_.sick()) {
-    if (!clock_.AwaitUntil(mutex_, has_work, clock_.Now() + kProbeInterval)) return;
+bool WindowBatcher::AwaitTurn(DeviceState& device) {
+  while (!stopping_) {
+    const absl::Time turn = AllWarm() ? device.Turn() : absl::InfiniteFuture();
+    if (turn > clock_.Now()) {
+      AwaitChange(device.changes, turn);
+    } else if (device.sick && clock_.Now() >= device.probe_at && (queue_.empty() || OnlyProbes(device))) {
+      return true;
+    } else if (queue_.empty() || OnlyProbes(device)) {
+      AwaitChange(queue_changes_, device.sick ? device.probe_at : absl::InfiniteFuture());
+    } else {
+      std::vector<BucketState> states;
+      for (const auto& [key, state] : Buckets()) states.push_back(state);
+      const BatchPolicyOptions policy = {options_.max_queue_delay};
+      if (DecideBatch(states, policy, draining_, clock_.Now()).has_value()) return true;
+      AwaitChange(queue_changes_, NextDecisionTime(states, policy));
+    }
+  }
+  return false;
+}
+
+void WindowBatcher::AwaitChange(const uint64_t& counter, absl::Time until) {
+  struct Change {
+    const uint64_t& counter;
+    const uint64_t seen;
+    const bool& stopping;
+    bool Came() const { return stopping || counter != seen; }
+  };
+  const Change change = {counter, counter, stopping_};
+  const absl::Condition came(&change, &Change::Came);
+  if (until == absl::InfiniteFuture()) {
+    mutex_.Await(came);
   } else {
-    mutex_.Await(has_work);
+    clock_.AwaitUntil(mutex_, came, until);
   }
-  std::vector<BucketState> states;
-  for (const auto& [key, state] : Buckets()) states.push_back(state);
-  clock_.AwaitUntil(mutex_, absl::Condition(this, &WindowBatcher::IsRipeOrStops),
-                    NextDecisionTime(states, {options_.max_queue_delay}));
 }
 
-void WindowBatcher::TakeBatch(Batch& batch, std::vector<Finished>& expired) {
-  const auto decision = Decide();
-  if (!decision.has_value()) return;
-  batch.key = decision->first;
-  batch.reason = decision->second.reason;
-  const auto wanted = static_cast<size_t>(decision->second.windows);
+bool WindowBatcher::OnlyProbes(const DeviceState& device) const {
+  return device.sick && std::any_of(devices_.begin(), devices_.end(), [](const DeviceState& other) { return !other.sick; });
+}
+
+absl::optional<Batch> WindowBatcher::FormBatch(std::vector<Delivery>& expired) {
+  const auto buckets = Buckets();
+  std::vector<BucketState> states;
+  for (const auto& [key, state] : buckets) states.push_back(state);
   const absl::Time now = clock_.Now();
-  while (batch.entries.size() < wanted && queue_.has(batch.key)) {
+  const absl::optional<BatchDecision> decision = DecideBatch(states, {options_.max_queue_delay}, draining_, now);
+  if (!decision.has_value()) return absl::nullopt;
+  Batch batch;
+  batch.key = buckets[decision->bucket].first;
+  batch.reason = decision->reason;
+  while (batch.entries.size() < static_cast<size_t>(decision->windows) && queue_.has(batch.key)) {
     const auto submission = static_cast<Submission&>(queue_.Next(batch.key)).shared_from_this();
-    if (submission->deadline <= now) {
+    if (submission->deadline() <= now) {
       submission->waste_reason = WasteReason::kExpired;
-      expired.push_back(End(submission, absl::DeadlineExceededError("the deadline passed while the audio waited for the device")));
+      expired.push_back({End(*submission),
+                         absl::DeadlineExceededError("the deadline passed while the audio waited for the device")});
       continue;
     }
-    if (!submission->first_taken.has_value()) submission->first_taken = now;
-    batch.entries.push_back({submission, submission->windows.size() - submission->waiting()});
+    Submission::WaitingWindow& window = submission->windows.front();
+    submission->oldest_on_device = std::min(submission->oldest_on_device, window.pushed);
+    batch.entries.push_back({submission, submission->taken++, std::move(window.samples), window.pushed});
+    submission->windows.pop_front();
+    batch.hidden_states |= submission->hidden_states;
     queue_.TakeWindow(*submission, now);
   }
-  device_free_ = now + cost_.Pass(batch.key, static_cast<int>(batch.entries.size()));
+  if (batch.entries.empty()) return absl::nullopt;
+  return batch;
 }
 
-void WindowBatcher::RunBatch(const Batch& batch) {
-  TaggingModel& model = *models_[static_cast<size_t>(batch.key.first)];
-  std::vector<absl::Span<const float>> windows;
-  windows.reserve(batch.entries.size());
-  for (const BatchEntry& entry : batch.entries) windows.push_back(entry.submission->windows[entry.window]);
-
-  const absl::Time start = clock_.Now();
-  int max_batch_windows = static_cast<int>(windows.size());
-  std::vector<absl::StatusOr<WindowOutput>> outputs = runner_.Run(model, windows, max_batch_windows);
-  const absl::Duration device_time = clock_.Now() - start;
-  metrics_.RecordBatch(static_cast<int>(windows.size()), batch.reason, device_time);
-  if (max_batch_windows < static_cast<int>(windows.size())) {
-    absl::MutexLock lock(&mutex_);
-    full_batches_[static_cast<size_t>(batch.key.first)].windows = max_batch_windows;
-  }
-  CallBack(Deliver(batch, std::move(outputs), device_time));
-}
-
-// Sees whether a sick device works again, on silence, which no request waits for.
-void WindowBatcher::Probe() {
-  TaggingModel& model = *models_.front();
-  const std::vector<float> silence(static_cast<size_t>(model.spec().min_clip_samples));
-  int max_batch_windows = 1;
-  runner_.Run(model, {silence}, max_batch_windows);
-}
-
-std::vector<WindowBatcher::Finished> WindowBatcher::Deliver(const Batch& batch,
-                                                            std::vector<absl::StatusOr<WindowOutput>> outputs,
-                                                            absl::Duration device_time) {
-  std::vector<Finished> finished;
+void WindowBatcher::PassStarts(int executor, const Batch& batch) {
   absl::MutexLock lock(&mutex_);
-  for (size_t i = 0; i < batch.entries.size(); ++i) {
-    const std::shared_ptr<Submission>& submission = batch.entries[i].submission;
-    if (submission->ended) {
-      metrics_.RecordWasted(submission->waste_reason, 1);
-    } else if (!outputs[i].ok()) {
-      finished.push_back(End(submission, outputs[i].status()));
-    } else {
-      metrics_.RecordScored(1, submission->window_audio());
-      TakeOutput(*submission, batch.entries[i].window, std::move(*outputs[i]));
-      if (submission->unscored == 0) finished.push_back(End(submission, ResultOf(*submission)));
+  DeviceState& device = devices_[static_cast<size_t>(executor)];
+  device.free_at = clock_.Now() + cost_.Pass(batch.key, static_cast<int>(batch.entries.size()));
+  ++device.changes;
+}
+
+void WindowBatcher::PassEnded(int executor, Batch batch, PassResult result) {
+  std::vector<Delivery> deliveries;
+  {
+    absl::MutexLock lock(&mutex_);
+    DeviceState& device = devices_[static_cast<size_t>(executor)];
+    --device.batches;
+    ++device.changes;
+    device.free_at = absl::InfiniteFuture();
+    device.probe_at = clock_.Now() + kProbeInterval;
+    if (batch.entries.empty()) return;
+    LearnFrom(device, batch, result);
+    for (size_t i = 0; i < batch.entries.size(); ++i) {
+      Batch::Entry& entry = batch.entries[i];
+      auto& submission = static_cast<Submission&>(*entry.owner);
+      if (submission.ended) {
+        metrics_.RecordWasted(submission.waste_reason, 1);
+      } else if (!result.outputs[i].ok()) {
+        deliveries.push_back({End(submission), result.outputs[i].status()});
+      } else {
+        deliveries.push_back(Score(submission, entry, *std::move(result.outputs[i]), result.start));
+      }
     }
   }
-  cost_.Observe(batch.key, static_cast<int>(batch.entries.size()), device_time);
-  return finished;
+  metrics_.RecordBatch(static_cast<int>(batch.entries.size()), batch.reason, result.device_time);
+  // Off this thread, so that the device doesn't idle while tags are sorted and responses are built.
+  WorkerPool::Work call_back = [deliveries = std::move(deliveries)]() mutable {
+    for (Delivery& one : deliveries) (*one.callback)(std::move(one.result));
+  };
+  if (!completions_.TrySchedule(std::move(call_back))) std::move(call_back)();
 }
 
-void WindowBatcher::TakeOutput(Submission& submission, size_t window, WindowOutput output) {
-  submission.outputs[window] = std::move(output);
-  submission.windows[window] = {};  // a long track gives its memory back as it goes
+WindowBatcher::Delivery WindowBatcher::Score(Submission& submission, Batch::Entry& entry, WindowOutput output,
+                                             absl::Time taken) {
+  metrics_.RecordScored(1, submission.window_audio());
+  ++submission.scored;
   --submission.unscored;
-  --pending_windows_;
-  pending_audio_ -= submission.window_audio();
-  pending_audio_of_model_[static_cast<size_t>(submission.key().first)] -= submission.window_audio();
-}
-
-ScoringResult WindowBatcher::ResultOf(Submission& submission) const {
-  ScoringResult result;
-  result.outputs = std::move(submission.outputs);
-  result.queue = *submission.first_taken - submission.submitted;
-  result.inference = clock_.Now() - *submission.first_taken;
-  return result;
-}
-
-// --- The queue's account ---
-
-WindowBatcher::Finished WindowBatcher::End(const std::shared_ptr<Submission>& submission,
-                                           absl::StatusOr<ScoringResult> result) {
-  Finished finished{submission, std::move(result)};  // first, since `submission` may be the list's own copy
-  Submission& ending = *finished.submission;
-  const absl::Duration unscored_audio = ending.window_audio() * static_cast<int64_t>(ending.unscored);
-  ending.ended = true;
-  queue_.Remove(ending);
-  pending_windows_ -= static_cast<int>(ending.unscored);
-  pending_audio_ -= unscored_audio;
-  pending_audio_of_model_[static_cast<size_t>(ending.key().first)] -= unscored_audio;
-  live_.erase(ending.live);
-  return finished;
-}
-
-void WindowBatcher::CallBack(std::vector<Finished> finished) {
-  for (Finished& one : finished) {
-    // Moved out, so that what the callback holds goes with it: its owner may hold the submission in turn.
-    Callback callback = std::move(one.submission->callback);
-    std::move(callback)(std::move(one.result));
+  if (submission.unscored == static_cast<int64_t>(submission.windows.size())) {
+    submission.oldest_on_device = absl::InfiniteFuture();
   }
+  Account(submission);
+  Delivery delivery{submission.callback, ScoredWindow{entry.window, std::move(output), taken - entry.pushed, taken}};
+  EndIfDone(submission);
+  return delivery;
+}
+
+void WindowBatcher::LearnFrom(DeviceState& device, const Batch& batch, const PassResult& result) {
+  const auto windows = static_cast<int>(batch.entries.size());
+  if (result.max_batch_windows < windows) {
+    FullBatch& full = full_batches_[static_cast<size_t>(batch.key.first)];
+    full.windows = std::min(full.windows, result.max_batch_windows);
+  }
+  cost_.Observe(batch.key, windows, result.device_time);
+  const FullBatch& full = full_batches_[static_cast<size_t>(batch.key.first)];
+  device.LearnStaging(result.staging_time / windows, full.windows, cost_.Pass(full.key, full.windows));
+}
+
+void WindowBatcher::HealthChanged(int executor, bool well) {
+  absl::MutexLock order(&health_mutex_);
+  bool was_well = false, is_well = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto any_well = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+      return std::any_of(devices_.begin(), devices_.end(), [](const DeviceState& device) { return !device.sick; });
+    };
+    was_well = any_well();
+    devices_[static_cast<size_t>(executor)].sick = !well;
+    is_well = any_well();
+    ++queue_changes_;  // who only probes may have changed
+  }
+  if (was_well != is_well) options_.on_device_health(is_well);
 }
 
 std::vector<std::pair<BucketKey, BucketState>> WindowBatcher::Buckets() const {
   auto buckets = queue_.Buckets();
-  for (auto& [key, state] : buckets) state.max_batch_windows = full_batches_[static_cast<size_t>(key.first)].windows;
+  for (auto& [key, state] : buckets) {
+    state.max_batch_windows = full_batches_[static_cast<size_t>(key.first)].windows;
+    state.latest_start -= cost_.Pass(key, std::min(state.waiting_windows, state.max_batch_windows));
+  }
   return buckets;
-}
-
-absl::optional<std::pair<BucketKey, BatchDecision>> WindowBatcher::Decide() const {
-  const auto buckets = Buckets();
-  std::vector<BucketState> states;
-  for (const auto& [key, state] : buckets) states.push_back(state);
-  const absl::optional<BatchDecision> decision = DecideBatch(states, {options_.max_queue_delay}, draining_, clock_.Now());
-  if (!decision.has_value()) return absl::nullopt;
-  return std::make_pair(buckets[decision->bucket].first, *decision);
 }
 
 }  // namespace culturetag

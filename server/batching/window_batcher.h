@@ -8,21 +8,21 @@
 //     passed is never sent to the device.
 //   - What is queued is bounded by its duration, max_queued_audio. What can't be taken, or can't meet its deadline by the
 //     present estimate, is refused at once, with the time after which a retry makes sense (admission.h).
-//   - Every accepted submission gets its callback exactly once: scores, or an error.
+//   - Every window of an accepted request is scored once and called back for, unless the request ends with an error.
 //   - An error of the device fails a window only after one retry in a smaller pass (batch_runner.h).
 //
-// Thread-safe. One executor thread runs all models of one device: it warms them up, then serves until destruction. No
-// lock is held while a model or a callback runs. The models, the clock and the metrics must outlive the batcher.
+// A request's windows may all be there at once or come one by one, as they are decoded or uploaded.
+//
+// Thread-safe. One executor or more (executor.h) run all models of one device. No lock is held while a model or a callback
+// runs. The models, the clock and the metrics must outlive the batcher.
 #ifndef CULTURETAG_BATCHING_WINDOW_BATCHER_H_
 #define CULTURETAG_BATCHING_WINDOW_BATCHER_H_
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -33,33 +33,39 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "base/clock.h"
+#include "base/worker_pool.h"
 #include "batching/batch_policy.h"
-#include "batching/batch_runner.h"
 #include "batching/completion_estimate.h"
 #include "batching/cost_model.h"
+#include "batching/device_state.h"
+#include "batching/executor.h"
 #include "batching/fair_queue.h"
-#include "batching/warmup.h"
 #include "inference/tagging_model.h"
 #include "observability/metrics.h"
 
 namespace culturetag {
 
-// The windows of one request, all of the same length.
-struct ScoringWork {
-  int model = 0;                            // index into the models of the batcher
-  std::vector<std::vector<float>> windows;  // at least one
-  std::string client;                       // who shares the device with others by weight
+// A request whose windows are to be scored.
+struct ScoringRequest {
+  int model = 0;              // index into the models of the batcher
+  size_t window_samples = 0;  // the length of each of its windows
+  std::string client;         // who shares the device with others by weight
   Priority priority = Priority::kInteractive;
   absl::Time deadline = absl::InfiniteFuture();  // on the batcher's clock
+  // How many windows will come, at least 1, as far as it is known; admission rests on it. Absent: a stream of unknown length,
+  // which is never refused, since its sender can be held up instead.
+  absl::optional<int64_t> expected_windows;
+  bool hidden_states = false;  // whether they are wanted, besides the scores
 };
 
-struct ScoringResult {
-  std::vector<WindowOutput> outputs;  // one for each window, in their order
-  absl::Duration queue;               // from submission until the device took the first window
-  absl::Duration inference;           // from then until the last window was scored
+struct ScoredWindow {
+  int64_t index = 0;  // in the order of Push
+  WindowOutput output;
+  absl::Duration queue;  // from Push until a pass took it
+  absl::Time taken;      // when that was
 };
 
-class WindowBatcher {
+class WindowBatcher final : private ExecutorHost {
  public:
   struct Options {
     // The most windows in a batch; 0: measured at start (see warmup.h).
@@ -70,121 +76,126 @@ class WindowBatcher {
     absl::Duration max_queued_audio = absl::Minutes(60);
     // Who gets how much of the device.
     FairQueue::Options fairness;
-    // Called, on the executor thread, with false when the device fails again and again and with true when it works again.
-    // While it is sick and nobody asks for anything, a probe is run every kProbeInterval.
+    // Called, on an executor's thread, with false when all executors fail again and again, and with true when one works
+    // again. A sick one gets no work while another is well; then, and while nobody asks for anything, it runs a probe every
+    // kProbeInterval.
     std::function<void(bool)> on_device_health = [](bool) {};
   };
   static constexpr absl::Duration kProbeInterval = absl::Seconds(5);
 
-  using Callback = absl::AnyInvocable<void(absl::StatusOr<ScoringResult>) &&>;
+  // Called once for each window, and once more with an error if the request ends early: a failure of the device, a passed
+  // deadline, a cancellation, the end of a drain. Never called after Cancel has returned for the first time, but for calls
+  // that were under way. The calls come from several threads and, around an error, at the same time; so a window may come
+  // before one with a smaller index, and after an error.
+  using Callback = absl::AnyInvocable<void(absl::StatusOr<ScoredWindow>)>;
 
-  // One accepted piece of work; opaque to callers, who only pass it to Cancel.
+  // One accepted request.
   class Submission;
 
-  // `models` share one device.
-  WindowBatcher(const Options& options, std::vector<TaggingModel*> models, Clock& clock, Metrics& metrics);
+  // `executors` holds for each executor its own instances of the models, in the same order.
+  WindowBatcher(const Options& options, std::vector<std::vector<TaggingModel*>> executors, Clock& clock, Metrics& metrics);
 
-  // Cancels what waits with UNAVAILABLE, lets a running batch end and joins. Call Drain first to lose nothing.
-  ~WindowBatcher();
+  // Cancels what waits with UNAVAILABLE, lets running batches end and joins. Call Drain first to lose nothing.
+  ~WindowBatcher() override;
 
   WindowBatcher(const WindowBatcher&) = delete;
   WindowBatcher& operator=(const WindowBatcher&) = delete;
 
   // Blocks until every model is warm, and returns how each went, in the order of the models; or the error of the model that
-  // failed; or CANCELLED after StopWarmup. Work submitted before then waits.
+  // failed; or CANCELLED after StopWarmup. Windows pushed before then wait.
   absl::StatusOr<std::vector<WarmupReport>> WaitUntilWarm() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Ends a warm-up that is under way, for a server that is stopped while it starts.
-  void StopWarmup() { stop_warmup_ = true; }
+  void StopWarmup();
 
-  // Queues `work`. Never blocks. `callback` is called exactly once, on the executor thread or on the one that cancels,
-  // unless an error is returned: RESOURCE_EXHAUSTED with a retry delay if the queue is full or, by the present estimate, the
-  // deadline can't be met; UNAVAILABLE while draining. Such an error comes with `*reject` set.
-  absl::StatusOr<std::shared_ptr<Submission>> Submit(ScoringWork work, Callback callback, RejectReason* reject)
+  // Accepts `request`, whose windows follow by Push; end them with Close. Never blocks. RESOURCE_EXHAUSTED with a retry delay
+  // if the queue is full or, by the present estimate, the deadline can't be met; UNAVAILABLE while draining. Such an error
+  // comes with `*reject` set, and without any call of `callback`.
+  absl::StatusOr<std::shared_ptr<Submission>> Open(ScoringRequest request, Callback callback, RejectReason* reject)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Takes the submission's waiting windows out of the queue, and calls its callback with `status` before it returns. A
-  // window that the device is running goes on, and counts as wasted for `reason`. No effect on a submission that has ended.
+  // Queues the next windows, at least one, of the length that was announced. Never blocks: the caller bounds how many wait.
+  // No effect on a request that has ended.
+  void Push(const std::shared_ptr<Submission>& submission, std::vector<std::vector<float>> windows)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Says that no window follows: the request ends with the call for its last one.
+  void Close(const std::shared_ptr<Submission>& submission) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Takes the request's waiting windows out of the queue, and calls its callback with `status` before it returns. A window
+  // that the device is running goes on, and counts as wasted for `reason`. No effect on a request that has ended.
   void Cancel(const std::shared_ptr<Submission>& submission, WasteReason reason, absl::Status status)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Refuses new work, and blocks until all accepted work has ended or `deadline` has passed; what is left then ends with
-  // UNAVAILABLE. Returns whether nothing was left.
+  // Refuses new requests, and blocks until all accepted ones have ended or `deadline` has passed; what is left then ends with
+  // UNAVAILABLE. Returns whether nothing was left. The last callbacks may still be under way; the destructor waits for them.
   bool Drain(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The most windows of `model` in a batch.
+  int max_batch_windows(int model) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // What waits at present.
   QueueSnapshot Snapshot() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  using SubmissionList = std::list<std::shared_ptr<Submission>>;
-
-  struct BatchEntry {
-    std::shared_ptr<Submission> submission;
-    size_t window = 0;
-  };
-  struct Batch {
-    BucketKey key;
-    std::vector<BatchEntry> entries;
-    BatchCloseReason reason = BatchCloseReason::kIdle;
-  };
-  struct Finished {
-    std::shared_ptr<Submission> submission;
-    absl::StatusOr<ScoringResult> result;
+  // A call of a callback, to be made without the lock.
+  struct Delivery {
+    std::shared_ptr<Callback> callback;
+    absl::StatusOr<ScoredWindow> result;
   };
 
-  // The executor thread.
-  void RunExecutor();
-  absl::StatusOr<std::vector<WarmupReport>> WarmUpModels();
-  bool NextBatch(Batch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Blocks until a batch is ripe, until it is time to probe a sick device, or until the batcher stops.
-  void AwaitWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void TakeBatch(Batch& batch, std::vector<Finished>& expired) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void RunBatch(const Batch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Probe() ABSL_LOCKS_EXCLUDED(mutex_);
-  std::vector<Finished> Deliver(const Batch& batch, std::vector<absl::StatusOr<WindowOutput>> outputs,
-                                absl::Duration device_time) ABSL_LOCKS_EXCLUDED(mutex_);
+  // ExecutorHost.
+  void WarmupEnded(int executor, absl::StatusOr<std::vector<WarmupReport>> reports) override ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::optional<Batch> TakeBatch(int executor) override ABSL_LOCKS_EXCLUDED(mutex_);
+  void PassStarts(int executor, const Batch& batch) override ABSL_LOCKS_EXCLUDED(mutex_);
+  void PassEnded(int executor, Batch batch, PassResult result) override ABSL_LOCKS_EXCLUDED(mutex_);
+  void HealthChanged(int executor, bool well) override ABSL_LOCKS_EXCLUDED(mutex_, health_mutex_);
 
-  // The queue.
-  absl::Status CheckAdmission(const ScoringWork& work, absl::Duration window_audio, RejectReason* reject) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What waits, by bucket, and what to do about it.
+  // What the executors do next.
+  // Blocks until `device` may take a batch that is ripe, or should run a probe; false: the batcher stops.
+  bool AwaitTurn(DeviceState& device) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AwaitChange(const uint64_t& counter, absl::Time until) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool OnlyProbes(const DeviceState& device) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  absl::optional<Batch> FormBatch(std::vector<Delivery>& expired) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<std::pair<BucketKey, BucketState>> Buckets() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  absl::optional<std::pair<BucketKey, BatchDecision>> Decide() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
-  bool HasWorkOrStops() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || !queue_.empty(); }
-  // Also true when nothing is left to wait for, so that the executor starts afresh.
-  bool IsRipeOrStops() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || queue_.empty() || Decide(); }
-  void TakeOutput(Submission& submission, size_t window, WindowOutput output) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  ScoringResult ResultOf(Submission& submission) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Takes what waits of `submission` out of the queue and out of the account of pending work, and returns what its callback
-  // is to be called with once the lock is released.
-  Finished End(const std::shared_ptr<Submission>& submission, absl::StatusOr<ScoringResult> result)
+  void LearnFrom(DeviceState& device, const Batch& batch, const PassResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // Requests.
+  absl::Status CheckAdmission(const ScoringRequest& request, absl::Duration window_audio, RejectReason* reject) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  static void CallBack(std::vector<Finished> finished);
+  absl::Duration WindowAudio(int model, size_t samples) const;
+  // Brings the account of what is pending up to date with `submission`.
+  void Account(Submission& submission) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Delivery Score(Submission& submission, Batch::Entry& entry, WindowOutput output, absl::Time taken)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes what waits of `submission` out of the queue and out of the account, and returns its callback.
+  std::shared_ptr<Callback> End(Submission& submission) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndIfDone(Submission& submission) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool NothingPending() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return live_.empty(); }
-  bool WarmupEnded() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return warmup_.has_value(); }
+  bool AllWarm() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return warmups_.size() == devices_.size(); }
 
   const Options options_;
-  const std::vector<TaggingModel*> models_;
+  const std::vector<const ModelSpec*> specs_;  // of the models
   Clock& clock_;
   Metrics& metrics_;
 
+  absl::Mutex health_mutex_;  // keeps the calls of on_device_health in order
+
   mutable absl::Mutex mutex_;
   FairQueue queue_ ABSL_GUARDED_BY(mutex_);
-  SubmissionList live_ ABSL_GUARDED_BY(mutex_);  // accepted and not ended, oldest first
-  int pending_windows_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Duration pending_audio_ ABSL_GUARDED_BY(mutex_);
-  std::vector<absl::Duration> pending_audio_of_model_ ABSL_GUARDED_BY(mutex_);
-  absl::Time device_free_ ABSL_GUARDED_BY(mutex_);  // when the running batch is expected to end
+  uint64_t queue_changes_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::list<std::shared_ptr<Submission>> live_ ABSL_GUARDED_BY(mutex_);  // accepted and not ended, oldest first
+  int64_t pending_windows_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<absl::Duration> pending_audio_ ABSL_GUARDED_BY(mutex_);  // of each model
   CostModel cost_ ABSL_GUARDED_BY(mutex_);
-  std::vector<FullBatch> full_batches_ ABSL_GUARDED_BY(mutex_);  // of each model
-  absl::optional<absl::StatusOr<std::vector<WarmupReport>>> warmup_ ABSL_GUARDED_BY(mutex_);  // set once it has ended
+  std::vector<FullBatch> full_batches_ ABSL_GUARDED_BY(mutex_);  // of each model, once it is warm
+  std::vector<DeviceState> devices_ ABSL_GUARDED_BY(mutex_);          // of each executor
+  std::vector<absl::StatusOr<std::vector<WarmupReport>>> warmups_ ABSL_GUARDED_BY(mutex_);  // that have ended
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
-  std::atomic<bool> stop_warmup_{false};
-  BatchRunner runner_;  // the executor's
-
-  std::thread executor_;  // last, so that it starts when the rest is there
+  WorkerPool completions_;  // calls back, so that no device waits for it
+  std::vector<std::unique_ptr<Executor>> executors_;  // last, so that they start when the rest is there
 };
 
 }  // namespace culturetag

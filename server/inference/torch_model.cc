@@ -43,6 +43,11 @@ absl::Status CheckShape(absl::string_view what, const at::Tensor& tensor, const 
                                                  "], the manifest says [", absl::StrJoin(expected, ", "), "]"));
 }
 
+struct TorchBatch final : StagedBatch {
+  explicit TorchBatch(at::Tensor input_in) : input(std::move(input_in)) {}
+  const at::Tensor input;  // [B, T] on the device
+};
+
 class TorchModel final : public TaggingModel {
  public:
   TorchModel(const ModelSpec& spec, std::string device, torch::jit::Module backbone, std::vector<torch::jit::Module> heads)
@@ -52,21 +57,25 @@ class TorchModel final : public TaggingModel {
   std::string device() const override { return device_; }
   std::string precision() const override { return "fp32"; }
 
-  absl::StatusOr<std::vector<WindowOutput>> Run(absl::Span<const absl::Span<const float>> windows) override {
-    try {
+  absl::StatusOr<std::unique_ptr<StagedBatch>> Stage(absl::Span<const absl::Span<const float>> windows) override {
+    return Guarded<std::unique_ptr<StagedBatch>>(windows.size(), [&] {
       const c10::InferenceMode inference_mode;
-      const at::Tensor hidden = backbone_.forward({Assemble(windows)}).toTensor();
+      return std::make_unique<TorchBatch>(Assemble(windows));
+    });
+  }
+
+  absl::StatusOr<std::vector<WindowOutput>> Run(const StagedBatch& batch, bool hidden_states) override {
+    const at::Tensor& input = static_cast<const TorchBatch&>(batch).input;
+    return Guarded<std::vector<WindowOutput>>(static_cast<size_t>(input.size(0)), [&] {
+      const c10::InferenceMode inference_mode;
+      const at::Tensor hidden = backbone_.forward({input}).toTensor();
       std::vector<at::Tensor> logits;
       for (torch::jit::Module& head : heads_) logits.push_back(head.forward({hidden}).toTensor());
-      return Split(at::cat(logits, 1).sigmoid().to(at::kCPU, at::kFloat).contiguous());
-    } catch (const c10::OutOfMemoryError& error) {
-      return absl::ResourceExhaustedError(absl::StrCat(device_, " has no memory for ", windows.size(), " windows: ",
-                                                       error.what_without_backtrace()));
-    } catch (const c10::Error& error) {
-      return absl::InternalError(absl::StrCat(device_, " failed: ", error.what_without_backtrace()));
-    } catch (const std::exception& error) {
-      return absl::InternalError(absl::StrCat(device_, " failed: ", error.what()));
-    }
+      std::vector<WindowOutput> outputs(static_cast<size_t>(input.size(0)));
+      CopyRows(at::cat(logits, 1).sigmoid(), outputs, &WindowOutput::scores);
+      if (hidden_states) CopyRows(hidden.flatten(1), outputs, &WindowOutput::hidden_states);
+      return outputs;
+    });
   }
 
   // Runs everything once on a short clip and compares the shapes with the manifest's.
@@ -96,15 +105,29 @@ class TorchModel final : public TaggingModel {
     return input.to(c10::Device(device_));
   }
 
-  // One output a row of `scores`, [B, K].
-  static std::vector<WindowOutput> Split(const at::Tensor& scores) {
-    std::vector<WindowOutput> outputs(static_cast<size_t>(scores.size(0)));
-    const float* row = scores.const_data_ptr<float>();
+  // Copies row i of `rows`, [B, N], to `field` of output i.
+  static void CopyRows(const at::Tensor& rows, std::vector<WindowOutput>& outputs, std::vector<float> WindowOutput::*field) {
+    const at::Tensor host = rows.to(at::kCPU, at::kFloat).contiguous();
+    const float* row = host.const_data_ptr<float>();
     for (WindowOutput& output : outputs) {
-      output.scores.assign(row, row + scores.size(1));
-      row += scores.size(1);
+      (output.*field).assign(row, row + host.size(1));
+      row += host.size(1);
     }
-    return outputs;
+  }
+
+  // What `work` returns, or its exception as a status.
+  template <typename T, typename Work>
+  absl::StatusOr<T> Guarded(size_t windows, Work work) const {
+    try {
+      return work();
+    } catch (const c10::OutOfMemoryError& error) {
+      return absl::ResourceExhaustedError(absl::StrCat(device_, " has no memory for ", windows, " windows: ",
+                                                       error.what_without_backtrace()));
+    } catch (const c10::Error& error) {
+      return absl::InternalError(absl::StrCat(device_, " failed: ", error.what_without_backtrace()));
+    } catch (const std::exception& error) {
+      return absl::InternalError(absl::StrCat(device_, " failed: ", error.what()));
+    }
   }
 
   const ModelSpec spec_;

@@ -40,13 +40,13 @@ std::vector<ScoredLabel> BestLabels(absl::Span<const float> scores, int top_k, f
 
 }  // namespace
 
-void ScoreMean::Add(absl::Span<const float> scores) {
-  assert(scores.size() == sums_.size());
-  for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += scores[i];
-  ++window_count_;
+void WindowMean::Add(absl::Span<const float> values) {
+  if (window_count_++ == 0) sums_.resize(values.size());
+  assert(values.size() == sums_.size());
+  for (size_t i = 0; i < sums_.size(); ++i) sums_[i] += values[i];
 }
 
-std::vector<float> ScoreMean::Mean() const {
+std::vector<float> WindowMean::Mean() const {
   assert(window_count_ > 0);
   std::vector<float> means(sums_.size());
   for (size_t i = 0; i < sums_.size(); ++i) means[i] = static_cast<float>(sums_[i] / static_cast<double>(window_count_));

@@ -15,20 +15,17 @@
 
 namespace culturetag {
 
-// The running mean of windows' scores. Thread-compatible.
-class ScoreMean {
+// The running mean of windows' scores, or of their hidden states. Thread-compatible.
+class WindowMean {
  public:
-  // `label_count` > 0 scores a window.
-  explicit ScoreMean(int label_count) : sums_(static_cast<size_t>(label_count), 0.0) {}
-
-  // Adds the scores of one window, `label_count` of them.
-  void Add(absl::Span<const float> scores);
+  // Adds the values of one window, as many as of the windows before.
+  void Add(absl::Span<const float> values);
 
   // The mean over the windows added so far, at least one.
   std::vector<float> Mean() const;
 
  private:
-  std::vector<double> sums_;  // in double, so that the order of many windows doesn't show
+  std::vector<double> sums_;  // as many as a window has values; in double, so that the order of many windows doesn't show
   int64_t window_count_ = 0;
 };
 

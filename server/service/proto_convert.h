@@ -9,12 +9,18 @@
 
 namespace culturetag {
 
-// A request without its deadline. Its audio is a view of `proto`, which must outlive it. InvalidField("audio" |
-// "audio.encoded" | "audio.pcm.encoding" | "priority") for what is missing, empty or unknown; everything else is the tagger's to check.
+// A request without its deadline and its client. Its audio is a view of `proto`, which must outlive it. InvalidField("audio" |
+// "audio.encoded" | "audio.pcm.encoding" | "priority") for what is missing, empty or unknown; everything else is the
+// tagger's to check.
 absl::StatusOr<TagRequest> FromProto(const v1::TagRequest& proto);
+absl::StatusOr<EmbedRequest> FromProto(const v1::EmbedRequest& proto);
+// Likewise; InvalidField("config.pcm.encoding" | "config.priority").
+absl::StatusOr<StreamRequest> FromProto(const v1::TagStreamConfig& proto);
 
-// Fills an empty `proto`. `result.model` gives the names.
+// Fill an empty `proto`. `result.model` gives the names.
 void ToProto(const TagResult& result, v1::TagResponse& proto);
+void ToProto(const EmbedResult& result, v1::EmbedResponse& proto);
+void ToProto(const ModelSpec& model, const WindowTags& window, v1::WindowResult& proto);
 
 // Fills an empty `proto` with what the manifest and the device say of `model`.
 void ToProto(const TaggingModel& model, v1::Model& proto);

@@ -1,255 +1,294 @@
 #include "service/tagger.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "audio/resampler.h"
-#include "audio/windower.h"
 #include "base/error_details.h"
+#include "base/sample_time.h"
 #include "base/status_macros.h"
+#include "service/active_call.h"
 
 namespace culturetag {
-namespace {
 
-// Decoded in blocks of this many frames: small enough to notice a cancellation, large enough not to matter.
-constexpr size_t kBlockFrames = 16384;
+// --- The life of a request, from top to bottom ---
 
-// A refused client shouldn't come back before a decoder has had the time to finish a clip.
-constexpr absl::Duration kDecoderRetryDelay = absl::Milliseconds(200);
+Tagger::ActiveCall::ActiveCall(Tagger& tagger, CallOptions options, std::unique_ptr<WindowSink> sink)
+    : tagger_(tagger), options_(std::move(options)), sink_(std::move(sink)), arrival_(tagger.clock_.Now()) {}
 
-// Samples near the largest float overflow in the resampler's filter, though each of them is finite.
-absl::Status CheckFinite(const std::vector<float>& samples) {
-  if (std::all_of(samples.begin(), samples.end(), [](float sample) { return std::isfinite(sample); })) return absl::OkStatus();
-  return absl::InvalidArgumentError("the audio is too loud to be resampled; samples should be within -1 and 1");
+// 1. Checks all that can be checked without the audio, and has the decoding begin; or ends with `status` if that is an
+// error.
+void Tagger::ActiveCall::Start(absl::Status status) {
+  if (status.ok()) status = Validate();
+  if (status.ok()) status = StartDecoding();
+  if (status.ok()) return;
+  Fail(std::move(status), WasteReason::kCancelled);
+  Leave();
 }
 
-absl::Duration SamplesToDuration(int64_t samples, int rate_hz) { return absl::Seconds(1) * samples / rate_hz; }
-
-}  // namespace
-
-// The life of a request, from top to bottom. Start runs on the caller's thread, Decode on a decoding thread, Score's
-// callback on the device's; each hands over to the next, so that nothing but `Cancel` runs beside them.
-class Tagger::ActiveCall final : public Call, public std::enable_shared_from_this<ActiveCall> {
- public:
-  ActiveCall(Tagger& tagger, TagRequest request, Callback callback)
-      : tagger_(tagger), request_(std::move(request)), callback_(std::move(callback)), arrival_(tagger.clock_.Now()) {}
-
-  // 1. Checks all that can be checked without the audio, and queues the decoding.
-  void Start() {
-    if (const absl::Status status = Validate(); !status.ok()) return End(status);
-    const bool queued = tagger_.decoders_.TrySchedule([self = shared_from_this()] { self->DecodeAndScore(); });
-    if (queued) return;
-    tagger_.metrics_.RecordRejected(RejectReason::kQueueFull);
-    End(RetryLater("too many requests wait for a decoder", kDecoderRetryDelay));
+// The other way to end.
+void Tagger::ActiveCall::Fail(absl::Status status, WasteReason reason) {
+  std::shared_ptr<WindowBatcher::Submission> submission;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (failure_.has_value() || ended_) return;
+    failure_ = status;
+    waste_reason_ = reason;
+    submission = submission_;
+    ++active_;
   }
+  if (submission != nullptr) tagger_.batcher_.Cancel(submission, reason, status);
+  StopReading(std::move(status));
+  Leave();
+}
 
-  void Cancel(WasteReason reason, absl::Status status) override {
-    std::shared_ptr<WindowBatcher::Submission> submission;
-    {
-      absl::MutexLock lock(&mutex_);
-      if (cancelled_.has_value()) return;
-      cancelled_ = Cancellation{reason, status};
-      submission = submission_;
+// 2. Bytes -> mono samples -> the model's rate -> windows, block by block, as long as there is room for them.
+void Tagger::ActiveCall::Decode() {
+  while (MayDecode()) {
+    const absl::StatusOr<bool> more = DecodeBlock();
+    if (!more.ok()) {
+      CountRejection(more.status());
+      Fail(more.status(), WasteReason::kCancelled);
+    } else if (!*more) {
+      EndOfAudio();
+      break;
     }
-    if (submission != nullptr) tagger_.batcher_.Cancel(submission, reason, std::move(status));
   }
+  Leave();
+}
 
- private:
-  struct Cancellation {
-    WasteReason reason;
-    absl::Status status;
-  };
-
-  absl::Status Validate() {
-    CULTURETAG_ASSIGN_OR_RETURN(model_, tagger_.FindModel(request_.model));
-    CULTURETAG_ASSIGN_OR_RETURN(selection_.heads, ResolveHeads(spec(), request_.heads));
-    if (request_.top_k < 0) {
-      return InvalidField("top_k", absl::StrCat("top_k is ", request_.top_k, "; it may be 0, for all tags, or more"));
+// A window's result has left: there is room for another.
+void Tagger::ActiveCall::ReleaseWindow() {
+  bool resume = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    --in_flight_;
+    if (sink_->holds_windows()) --held_;
+    ++progress_;
+    resume = parked_ && !failure_.has_value() && in_flight_ < tagger_.WindowLimit(model_);
+    if (resume) {
+      parked_ = false;
+      ++active_;
     }
-    if (!(request_.min_score >= 0 && request_.min_score <= 1)) {
-      return InvalidField("min_score", absl::StrCat("min_score is ", request_.min_score, "; it may be 0 to 1"));
-    }
-    selection_.top_k = request_.top_k;
-    selection_.min_score = request_.min_score;
-    return absl::OkStatus();
   }
+  if (resume) ContinueDecoding();
+}
 
-  void DecodeAndScore() {
-    std::vector<Window> windows;
-    if (const absl::Status status = Decode(windows); !status.ok()) return End(status);
-    Score(std::move(windows));
+// The call ends when the last thread that entered leaves and nothing is left to do.
+void Tagger::ActiveCall::EnterThread() {
+  absl::MutexLock lock(&mutex_);
+  ++active_;
+}
+void Tagger::ActiveCall::Leave() {
+  absl::Status status;
+  {
+    absl::MutexLock lock(&mutex_);
+    const bool done = failure_.has_value() || (all_read_ && in_flight_ == 0);
+    if (--active_ > 0 || !done || ended_) return;
+    ended_ = true;
+    if (failure_.has_value()) status = *failure_;
   }
+  End(status);
+}
 
-  // 2. Bytes -> mono samples -> the model's rate -> windows, block by block.
-  absl::Status Decode(std::vector<Window>& windows) {
-    const absl::Time start = tagger_.clock_.Now();
-    absl::Duration resampling;
-    const absl::Status status = WithFieldPrefix(DecodeBlocks(windows, resampling), request_.pcm ? "audio.pcm" : "audio.encoded");
-    result_.timing.decode = tagger_.clock_.Now() - start;
-    tagger_.metrics_.RecordStage(Stage::kDecode, result_.timing.decode - resampling);
-    tagger_.metrics_.RecordStage(Stage::kResample, resampling);
-    if (absl::IsInvalidArgument(status)) {
-      tagger_.metrics_.RecordRejected(too_long_ ? RejectReason::kTooLong : RejectReason::kBadAudio);
-    }
-    return status;
+absl::Status Tagger::ActiveCall::Validate() {
+  CULTURETAG_ASSIGN_OR_RETURN(model_, tagger_.FindModel(options_.model));
+  return sink_->Prepare(spec());
+}
+
+bool Tagger::ActiveCall::MayDecode() {
+  absl::MutexLock lock(&mutex_);
+  const bool room = HasRoom();
+  parked_ = !room && !failure_.has_value();
+  return room && !failure_.has_value();
+}
+
+// False at the end of the audio.
+absl::StatusOr<bool> Tagger::ActiveCall::DecodeBlock() {
+  const absl::Time start = tagger_.clock_.Now();
+  const absl::Duration waited = waiting_for_audio();
+  std::vector<Window> windows;
+  absl::StatusOr<bool> more = OpenAndRead(windows);
+  result_.timing.decode += tagger_.clock_.Now() - start - (waiting_for_audio() - waited);
+  if (!more.ok()) return WithField(more.status(), reader_ != nullptr);
+  if (!windows.empty()) CULTURETAG_RETURN_IF_ERROR(Score(std::move(windows)));
+  return more;
+}
+
+absl::StatusOr<bool> Tagger::ActiveCall::OpenAndRead(std::vector<Window>& windows) {
+  if (reader_ == nullptr) {
+    CULTURETAG_ASSIGN_OR_RETURN(std::unique_ptr<Decoder> decoder, OpenAudio());
+    const WindowShape shape = {spec().window_samples, spec().hop_samples, spec().min_clip_samples};
+    CULTURETAG_ASSIGN_OR_RETURN(reader_, WindowReader::Create({spec().sample_rate_hz, shape, max_duration()},
+                                                              std::move(decoder), tagger_.clock_));
   }
+  return reader_->Read(windows);
+}
 
-  absl::Status DecodeBlocks(std::vector<Window>& windows, absl::Duration& resampling) {
-    CULTURETAG_RETURN_IF_ERROR(CheckCancelled());
-    CULTURETAG_ASSIGN_OR_RETURN(const std::unique_ptr<Decoder> decoder,
-                                request_.pcm ? OpenPcm(*request_.pcm, request_.audio) : OpenEncoded(request_.audio));
-    result_.source = decoder->info();
-    const int source_rate = result_.source.sample_rate_hz;
-    CULTURETAG_ASSIGN_OR_RETURN(const std::unique_ptr<Resampler> resampler,
-                                Resampler::Create(source_rate, spec().sample_rate_hz));
-    Windower windower({spec().window_samples, spec().hop_samples, spec().min_clip_samples});
+void Tagger::ActiveCall::CountRejection(const absl::Status& status) {
+  if (!absl::IsInvalidArgument(status)) return;
+  tagger_.metrics_.RecordRejected(IsTooLong(status) ? RejectReason::kTooLong : RejectReason::kBadAudio);
+}
 
-    std::array<float, kBlockFrames> block;
-    std::vector<float> resampled;
-    int64_t frames = 0;
-    for (bool more = true; more;) {
-      CULTURETAG_RETURN_IF_ERROR(CheckCancelled());
-      CULTURETAG_ASSIGN_OR_RETURN(const size_t read, decoder->Read(absl::MakeSpan(block)));
-      more = read > 0;
-      frames += static_cast<int64_t>(read);
-      result_.audio_duration = SamplesToDuration(frames, source_rate);
-      CULTURETAG_RETURN_IF_ERROR(CheckDuration());
+void Tagger::ActiveCall::EndOfAudio() {
+  result_.source = reader_->source();
+  result_.audio_duration = reader_->duration();
+  tagger_.metrics_.RecordStage(Stage::kDecode, result_.timing.decode - reader_->resampling_time());
+  tagger_.metrics_.RecordStage(Stage::kResample, reader_->resampling_time());
+  tagger_.batcher_.Close(submission_);  // There is one: a source without a window is an error.
+  absl::MutexLock lock(&mutex_);
+  all_read_ = true;
+}
 
-      const absl::Time start = tagger_.clock_.Now();
-      resampled.clear();
-      CULTURETAG_RETURN_IF_ERROR(more ? resampler->Process(absl::MakeConstSpan(block.data(), read), resampled)
-                                      : resampler->Finish(resampled));
-      CULTURETAG_RETURN_IF_ERROR(CheckFinite(resampled));
-      windower.Push(resampled, windows);
-      resampling += tagger_.clock_.Now() - start;
-    }
-    CULTURETAG_RETURN_IF_ERROR(windower.Finish(windows));
-    result_.window_count = static_cast<int>(windows.size());
-    return absl::OkStatus();
-  }
-
-  absl::Status CheckDuration() {
-    if (result_.audio_duration <= tagger_.options_.max_audio_duration) return absl::OkStatus();
-    too_long_ = true;
-    return absl::InvalidArgumentError(absl::StrCat("the audio is longer than ",
-                                                   absl::FormatDuration(tagger_.options_.max_audio_duration),
-                                                   ", the most that this server takes in one request"));
-  }
-
-  // 3. Windows -> the queue -> the device.
-  void Score(std::vector<Window> windows) {
-    ScoringWork work;
-    work.model = model_;
-    work.client = request_.client;
-    work.priority = request_.priority;
-    work.deadline = request_.deadline;
+// 3. Windows -> the queue -> the device.
+absl::Status Tagger::ActiveCall::Score(std::vector<Window> windows) {
+  if (submission_ == nullptr) CULTURETAG_RETURN_IF_ERROR(OpenSubmission(windows.front().samples.size()));
+  std::vector<std::vector<float>> samples;
+  {
+    absl::MutexLock lock(&mutex_);
     for (Window& window : windows) {
       window_starts_.push_back(window.start);
-      work.windows.push_back(std::move(window.samples));
+      samples.push_back(std::move(window.samples));
     }
-    window_samples_ = static_cast<int64_t>(work.windows.front().size());
-    RejectReason reject = RejectReason::kQueueFull;
-    auto submission = tagger_.batcher_.Submit(
-        std::move(work),
-        [self = shared_from_this()](absl::StatusOr<ScoringResult> scored) { self->Finish(std::move(scored)); }, &reject);
-    if (!submission.ok()) {
-      tagger_.metrics_.RecordRejected(reject);
-      return End(submission.status());
-    }
-    absl::optional<Cancellation> cancelled;
-    {
-      absl::MutexLock lock(&mutex_);
-      submission_ = *submission;
-      cancelled = cancelled_;
-    }
-    if (cancelled.has_value()) tagger_.batcher_.Cancel(*submission, cancelled->reason, cancelled->status);
+    in_flight_ += static_cast<int64_t>(samples.size());
   }
+  tagger_.batcher_.Push(submission_, std::move(samples));
+  return absl::OkStatus();
+}
 
-  // 4. Scores -> the mean over windows -> tags.
-  void Finish(absl::StatusOr<ScoringResult> scored) {
-    if (!scored.ok()) return End(scored.status());
-    const absl::Time start = tagger_.clock_.Now();
-    ScoreMean mean(spec().label_count());
-    for (size_t i = 0; i < scored->outputs.size(); ++i) {
-      mean.Add(scored->outputs[i].scores);
-      if (!request_.include_windows) continue;
-      result_.windows.push_back({SamplesToDuration(window_starts_[i], spec().sample_rate_hz),
-                                 SamplesToDuration(window_samples_, spec().sample_rate_hz),
-                                 SelectTags(spec(), scored->outputs[i].scores, selection_)});
-    }
-    result_.heads = SelectTags(spec(), mean.Mean(), selection_);
-    result_.model = &spec();
-    result_.timing.queue = scored->queue;
-    result_.timing.inference = scored->inference;
-    tagger_.metrics_.RecordStage(Stage::kQueue, scored->queue);
-    tagger_.metrics_.RecordStage(Stage::kInference, scored->inference);
-    tagger_.metrics_.RecordStage(Stage::kAggregate, tagger_.clock_.Now() - start);
-    End(absl::OkStatus());
+absl::Status Tagger::ActiveCall::OpenSubmission(size_t window_samples) {
+  window_audio_ = SamplesToDuration(static_cast<int64_t>(window_samples), spec().sample_rate_hz);
+  ScoringRequest request;
+  request.model = model_;
+  request.window_samples = window_samples;
+  request.client = options_.client;
+  request.priority = options_.priority;
+  request.deadline = options_.deadline;
+  request.hidden_states = sink_->wants_hidden_states();
+  if (!is_stream()) request.expected_windows = reader_->expected_windows().value_or(1);
+  RejectReason reject = RejectReason::kQueueFull;
+  const auto scored = [self = shared_from_this()](absl::StatusOr<ScoredWindow> window) { self->TakeScored(std::move(window)); };
+  auto submission = tagger_.batcher_.Open(std::move(request), scored, &reject);
+  if (!submission.ok()) {
+    tagger_.metrics_.RecordRejected(reject);
+    return submission.status();
   }
-
-  // The one way out. The callback may free the audio; Leave may let the tagger go, so that it comes last.
-  void End(const absl::Status& status) {
-    result_.timing.total = tagger_.clock_.Now() - arrival_;
-    if (status.ok()) {
-      std::move(callback_)(std::move(result_));
-    } else {
-      std::move(callback_)(status);
-    }
-    tagger_.Leave();
-  }
-
-  absl::Status CheckCancelled() {
-    if (tagger_.cut_off_) return absl::UnavailableError("the server shut down before the audio was decoded");
+  absl::optional<absl::Status> failure;
+  WasteReason reason = WasteReason::kCancelled;
+  {
     absl::MutexLock lock(&mutex_);
-    return cancelled_.has_value() ? cancelled_->status : absl::OkStatus();
+    submission_ = *std::move(submission);
+    failure = failure_;
+    reason = waste_reason_;
   }
+  if (failure.has_value()) tagger_.batcher_.Cancel(submission_, reason, *failure);
+  return absl::OkStatus();
+}
 
-  const ModelSpec& spec() const { return tagger_.models_[static_cast<size_t>(model_)]->spec(); }
+// 4. Scores -> the sink, in order. They come from the device's thread, in the order in which they are ready.
+void Tagger::ActiveCall::TakeScored(absl::StatusOr<ScoredWindow> scored) {
+  if (!scored.ok()) return Fail(scored.status(), WasteReason::kCancelled);
+  {
+    absl::MutexLock lock(&mutex_);
+    const int64_t index = scored->index;
+    early_.emplace(index, *std::move(scored));
+    if (delivering_) return;  // Whoever delivers takes it, too.
+    delivering_ = true;
+    ++active_;
+  }
+  while (DeliverNext()) {
+  }
+  Leave();
+}
 
-  Tagger& tagger_;
-  const TagRequest request_;
-  Callback callback_;
-  const absl::Time arrival_;
-  int model_ = 0;
-  TagSelection selection_;
-  bool too_long_ = false;
-  std::vector<int64_t> window_starts_;
-  int64_t window_samples_ = 0;
-  TagResult result_;
+bool Tagger::ActiveCall::DeliverNext() {
+  ScoredWindow window;
+  int64_t start = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto next = early_.find(result_.window_count);
+    delivering_ = next != early_.end() && !failure_.has_value();
+    if (!delivering_) return false;
+    window = std::move(next->second);
+    early_.erase(next);
+    start = window_starts_.front();
+    window_starts_.pop_front();
+    if (sink_->holds_windows()) ++held_;
+    ++progress_;
+  }
+  if (result_.window_count++ == 0) {
+    first_taken_ = window.taken;
+    result_.timing.queue = window.queue;
+  }
+  result_.timing.inference = tagger_.clock_.Now() - first_taken_;
+  const absl::Time now = tagger_.clock_.Now();
+  sink_->Take(SamplesToDuration(start, spec().sample_rate_hz), window_audio_, std::move(window.output));
+  aggregation_ += tagger_.clock_.Now() - now;
+  if (!sink_->holds_windows()) ReleaseWindow();
+  return true;
+}
 
-  absl::Mutex mutex_;
-  absl::optional<Cancellation> cancelled_ ABSL_GUARDED_BY(mutex_);
-  std::shared_ptr<WindowBatcher::Submission> submission_ ABSL_GUARDED_BY(mutex_);  // once it is queued
-};
+// 5. The one way out. The sink's callback may free the audio; Leave may let the tagger go, so that it comes last.
+void Tagger::ActiveCall::End(const absl::Status& status) {
+  result_.model = &spec();
+  result_.timing.total = tagger_.clock_.Now() - arrival_;
+  if (status.ok()) {
+    tagger_.metrics_.RecordStage(Stage::kQueue, result_.timing.queue);
+    tagger_.metrics_.RecordStage(Stage::kInference, result_.timing.inference);
+    tagger_.metrics_.RecordStage(Stage::kAggregate, aggregation_);
+    sink_->End(std::move(result_));
+  } else {
+    sink_->End(status);
+  }
+  tagger_.Leave(*this);
+}
 
-Tagger::Tagger(const Options& options, std::vector<TaggingModel*> models, WorkerPool& decoders, WindowBatcher& batcher,
+// --- The tagger ---
+
+Tagger::Tagger(const Options& options, std::vector<const TaggingModel*> models, WorkerPool& decoders, WindowBatcher& batcher,
                Clock& clock, Metrics& metrics)
-    : options_(options), models_(std::move(models)), decoders_(decoders), batcher_(batcher), clock_(clock), metrics_(metrics) {}
+    : options_(options),
+      models_(std::move(models)),
+      decoders_(decoders),
+      batcher_(batcher),
+      clock_(clock),
+      metrics_(metrics),
+      spool_budget_(options.max_spool_bytes),
+      streams_(options.max_streams) {}
 
-std::shared_ptr<Tagger::Call> Tagger::Tag(TagRequest request, Callback callback) {
-  if (!Enter()) {
-    metrics_.RecordRejected(RejectReason::kDraining);
-    std::move(callback)(absl::UnavailableError("the server is shutting down; try another replica"));
-    return nullptr;
-  }
-  auto call = std::make_shared<ActiveCall>(*this, std::move(request), std::move(callback));
-  call->Start();
+std::shared_ptr<Tagger::Call> Tagger::Tag(TagRequest request, TagCallback callback) {
+  auto sink = MakeTagSink(request, std::move(callback));
+  auto call = std::make_shared<BytesCall>(*this, request, request, std::move(sink));
+  Enter(call);
+  return call;
+}
+
+std::shared_ptr<Tagger::Call> Tagger::Embed(EmbedRequest request, EmbedCallback callback) {
+  auto sink = MakeEmbedSink(request.include_windows, std::move(callback));
+  auto call = std::make_shared<BytesCall>(*this, request, request, std::move(sink));
+  Enter(call);
+  return call;
+}
+
+std::shared_ptr<Tagger::Stream> Tagger::TagStream(StreamRequest request, StreamListener& listener) {
+  auto call = std::make_shared<StreamCall>(*this, std::move(request), listener);
+  Enter(call);
   return call;
 }
 
 bool Tagger::Drain(absl::Time deadline) {
+  std::vector<std::shared_ptr<ActiveCall>> cut_off;
   {
     absl::MutexLock lock(&mutex_);
     draining_ = true;
     if (clock_.AwaitUntil(mutex_, absl::Condition(this, &Tagger::NoneActive), deadline)) return true;
+    cut_off.assign(calls_.rbegin(), calls_.rend());  // the latest has the least to lose
   }
-  cut_off_ = true;
-  batcher_.Drain(clock_.Now());
+  for (const auto& call : cut_off) {
+    call->Fail(absl::UnavailableError("the server shut down before the audio was scored"), WasteReason::kCancelled);
+  }
+  cut_off.clear();
   absl::MutexLock lock(&mutex_);
   mutex_.Await(absl::Condition(this, &Tagger::NoneActive));
   return false;
@@ -265,15 +304,30 @@ absl::StatusOr<int> Tagger::FindModel(absl::string_view name) const {
   return absl::NotFoundError(absl::StrCat("there is no model '", name, "'; there are: ", absl::StrJoin(names, ", ")));
 }
 
-bool Tagger::Enter() {
+int Tagger::WindowLimit(int model) {
+  // All calls together fill two batches, one on the device and one in the queue; none has fewer than two.
+  const int windows = 2 * batcher_.max_batch_windows(model);
   absl::MutexLock lock(&mutex_);
-  if (!draining_) ++active_calls_;
-  return !draining_;
+  const auto calls = std::max<int>(1, static_cast<int>(calls_.size()));
+  return std::max(2, (windows + calls - 1) / calls);
 }
 
-void Tagger::Leave() {
+void Tagger::Enter(const std::shared_ptr<ActiveCall>& call) {
+  absl::Status status;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (draining_) status = absl::UnavailableError("the server is shutting down; try another replica");
+    call->place = calls_.insert(calls_.end(), call);
+  }
+  if (!status.ok()) metrics_.RecordRejected(RejectReason::kDraining);
+  call->Start(std::move(status));
+}
+
+void Tagger::Leave(ActiveCall& call) {
+  std::shared_ptr<ActiveCall> last;  // lets go of it without the lock
   absl::MutexLock lock(&mutex_);
-  --active_calls_;
+  last = std::move(*call.place);
+  calls_.erase(call.place);
 }
 
 }  // namespace culturetag

@@ -5,8 +5,8 @@
 #ifndef CULTURETAG_SERVICE_TAGGER_H_
 #define CULTURETAG_SERVICE_TAGGER_H_
 
-#include <atomic>
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,7 +19,9 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "audio/decoder.h"
+#include "base/byte_budget.h"
 #include "base/clock.h"
+#include "base/thread_group.h"
 #include "base/worker_pool.h"
 #include "batching/window_batcher.h"
 #include "inference/tagging_model.h"
@@ -28,17 +30,48 @@
 
 namespace culturetag {
 
-struct TagRequest {
-  absl::string_view audio;        // must stay valid until the call's callback
-  absl::optional<PcmFormat> pcm;  // the form of `audio`; absent: an encoded file
-  std::string model;              // empty: the default one
+// Whose call it is, with which model, and how it ranks against others.
+struct CallOptions {
+  std::string model;   // empty: the default one
+  std::string client;  // who asks: clients share the device by weight
+  Priority priority = Priority::kInteractive;
+  absl::Time deadline = absl::InfiniteFuture();  // on the tagger's clock
+};
+
+// Which tags to return.
+struct TagOptions {
   std::vector<std::string> heads;  // empty: all
   int top_k = 0;
   float min_score = 0;
   bool include_windows = false;
-  std::string client;             // who asks: clients share the device by weight
-  Priority priority = Priority::kInteractive;
-  absl::Time deadline = absl::InfiniteFuture();  // on the tagger's clock
+};
+
+// Audio that is all there.
+struct AudioBytes {
+  absl::string_view audio;        // must stay valid until the call's callback
+  absl::optional<PcmFormat> pcm;  // the form of `audio`; absent: an encoded file
+};
+
+struct TagRequest : CallOptions, TagOptions, AudioBytes {};
+
+struct EmbedRequest : CallOptions, AudioBytes {
+  bool include_windows = false;
+};
+
+// Audio that comes in chunks.
+struct StreamRequest : CallOptions, TagOptions {
+  absl::optional<PcmFormat> pcm;  // the form of the chunks; absent: an encoded file
+};
+
+// What every call's outcome has.
+struct CallResult {
+  const ModelSpec* model = nullptr;  // lives as long as the tagger
+  SourceInfo source;
+  absl::Duration audio_duration;
+  int64_t window_count = 0;
+  struct {
+    absl::Duration decode, queue, inference, total;
+  } timing;
 };
 
 struct WindowTags {
@@ -47,24 +80,48 @@ struct WindowTags {
   std::vector<HeadTags> heads;
 };
 
-struct TagResult {
-  const ModelSpec* model = nullptr;  // lives as long as the tagger
-  SourceInfo source;
-  absl::Duration audio_duration;
-  int window_count = 0;
+struct TagResult : CallResult {
   std::vector<HeadTags> heads;
   std::vector<WindowTags> windows;  // if asked for
-  struct {
-    absl::Duration decode, queue, inference, total;
-  } timing;
+};
+
+struct WindowEmbedding {
+  absl::Duration start_offset;
+  absl::Duration duration;
+  std::vector<float> values;  // [layer_count, hidden_size], row-major
+};
+
+struct EmbedResult : CallResult {
+  std::vector<float> values;             // [layer_count, hidden_size], row-major: the mean over the windows
+  std::vector<WindowEmbedding> windows;  // if asked for
+};
+
+// Who gets a stream's results. Called from several threads, one call at a time but for OnWantData.
+class StreamListener {
+ public:
+  virtual ~StreamListener() = default;
+
+  // The last chunk has been read: the next may be written.
+  virtual void OnWantData() = 0;
+  // The next window's tags. Stream::WindowSent is to be called once they have left.
+  virtual void OnWindow(const ModelSpec& model, WindowTags window) = 0;
+  // The last call.
+  virtual void OnEnd(absl::StatusOr<TagResult> result) = 0;
 };
 
 class Tagger {
  public:
   struct Options {
     absl::Duration max_audio_duration = absl::Minutes(15);
+    // Of streams.
+    absl::Duration max_stream_duration = absl::Hours(24);
+    absl::Duration stream_idle_timeout = absl::Minutes(1);
+    int max_streams = 256;
+    std::string spool_folder = "/tmp";
+    int64_t max_spool_bytes = int64_t{4} << 30;
   };
-  using Callback = absl::AnyInvocable<void(absl::StatusOr<TagResult>) &&>;
+  using TagCallback = absl::AnyInvocable<void(absl::StatusOr<TagResult>) &&>;
+  using EmbedCallback = absl::AnyInvocable<void(absl::StatusOr<EmbedResult>) &&>;
 
   // One request on its way.
   class Call {
@@ -75,40 +132,64 @@ class Tagger {
     virtual void Cancel(WasteReason reason, absl::Status status) = 0;
   };
 
-  // `models`, of which the first is the default, in the order in which `batcher` has them.
-  Tagger(const Options& options, std::vector<TaggingModel*> models, WorkerPool& decoders, WindowBatcher& batcher, Clock& clock,
-         Metrics& metrics);
+  // A call whose audio comes in chunks.
+  class Stream : public Call {
+   public:
+    // The next chunk; only before the first OnWantData, and then once for each.
+    virtual void Write(std::string chunk) = 0;
+    // No chunk follows.
+    virtual void CloseWrites() = 0;
+    // One window's result has left. A few that haven't hold the stream up.
+    virtual void WindowSent() = 0;
+  };
 
-  // Starts tagging `request`. Never blocks. `callback` is called exactly once, on any thread, perhaps before Tag returns.
-  // Its status is one of the error table in DESIGN.md, section 2; an INVALID_ARGUMENT names its field (base/error_details.h).
-  std::shared_ptr<Call> Tag(TagRequest request, Callback callback) ABSL_LOCKS_EXCLUDED(mutex_);
+  // `models`, of which the first is the default, in the order in which `batcher` has them.
+  Tagger(const Options& options, std::vector<const TaggingModel*> models, WorkerPool& decoders, WindowBatcher& batcher,
+         Clock& clock, Metrics& metrics);
+
+  // Start a call. Never block. The callback is called exactly once, on any thread, perhaps before the function returns; its
+  // status is one of the error table in DESIGN.md, section 2; an INVALID_ARGUMENT names its field (base/error_details.h).
+  // A call holds a few windows at a time, however long its audio is.
+  std::shared_ptr<Call> Tag(TagRequest request, TagCallback callback) ABSL_LOCKS_EXCLUDED(mutex_);
+  std::shared_ptr<Call> Embed(EmbedRequest request, EmbedCallback callback) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Likewise for audio in chunks: OnEnd stands for the callback. `listener` must outlive it. Each stream has a thread of its
+  // own, since decoders read when they like. The idle timeout ends a stream whose sender sends nothing, or takes nothing.
+  std::shared_ptr<Stream> TagStream(StreamRequest request, StreamListener& listener) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Refuses new requests from now on with UNAVAILABLE, and blocks until those accepted have ended or `deadline` has passed,
   // when what is left ends with UNAVAILABLE, too: at once, but for a block of audio that a decoder is at. Returns whether
   // nothing was cut off.
   bool Drain(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  const std::vector<TaggingModel*>& models() const { return models_; }
+  const std::vector<const TaggingModel*>& models() const { return models_; }
+  const Options& options() const { return options_; }
 
  private:
   class ActiveCall;
+  class BytesCall;
+  class StreamCall;
 
   absl::StatusOr<int> FindModel(absl::string_view name) const;
-  bool Enter() ABSL_LOCKS_EXCLUDED(mutex_);
-  void Leave() ABSL_LOCKS_EXCLUDED(mutex_);
-  bool NoneActive() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return active_calls_ == 0; }
+  // How many windows a call may have between its decoder and its sink.
+  int WindowLimit(int model) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Enter(const std::shared_ptr<ActiveCall>& call) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Leave(ActiveCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool NoneActive() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return calls_.empty(); }
 
   const Options options_;
-  const std::vector<TaggingModel*> models_;
-  std::atomic<bool> cut_off_{false};  // the time for draining is over
+  const std::vector<const TaggingModel*> models_;
   WorkerPool& decoders_;
   WindowBatcher& batcher_;
   Clock& clock_;
   Metrics& metrics_;
+  ByteBudget spool_budget_;
 
   absl::Mutex mutex_;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
-  int active_calls_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::list<std::shared_ptr<ActiveCall>> calls_ ABSL_GUARDED_BY(mutex_);  // oldest first
+
+  ThreadGroup streams_;
 };
 
 }  // namespace culturetag

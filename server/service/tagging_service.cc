@@ -1,17 +1,15 @@
 #include "service/tagging_service.h"
 
-#include <algorithm>
-#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
-#include "absl/synchronization/mutex.h"
 #include "base/error_details.h"
+#include "service/call_context.h"
 #include "service/proto_convert.h"
 #include "service/status_convert.h"
+#include "service/tag_stream_reactor.h"
 
 namespace culturetag {
 namespace {
@@ -21,38 +19,21 @@ constexpr absl::Duration kBytesRetryDelay = absl::Milliseconds(500);
 
 absl::Status Loading() { return absl::UnavailableError("the models are being loaded; try again soon"); }
 
-// gRPC's deadline, on the system's clock, as a time of `clock`.
-absl::Time DeadlineOf(const grpc::CallbackServerContext& context, const Clock& clock) {
-  const std::chrono::system_clock::time_point deadline = context.deadline();
-  if (deadline == std::chrono::system_clock::time_point::max()) return absl::InfiniteFuture();
-  return clock.Now() + absl::FromChrono(deadline - std::chrono::system_clock::now());
-}
-
-// Whom the call counts for: the `x-client-id` metadata, or the peer's address without its port, which changes with each
-// connection.
-std::string ClientOf(const grpc::CallbackServerContext& context) {
-  constexpr size_t kMaxBytes = 128;
-  const auto& metadata = context.client_metadata();
-  if (const auto id = metadata.find("x-client-id"); id != metadata.end()) {
-    return std::string(id->second.data(), std::min(id->second.size(), kMaxBytes));
-  }
-  const std::string peer = context.peer();  // "ipv4:10.0.0.1:41234", "ipv6:%5B::1%5D:41234", "unix:"
-  const bool has_port = absl::StartsWith(peer, "ipv");
-  return has_port ? peer.substr(0, peer.rfind(':')) : peer;
-}
-
 }  // namespace
 
-// One Tag call. gRPC deletes nothing: OnDone does.
-class TaggingService::TagReactor final : public grpc::ServerUnaryReactor {
+// One call of Tag or Embed. gRPC deletes nothing: OnDone does.
+template <typename Proto, typename Response, typename Result>
+class TaggingService::UnaryReactor final : public grpc::ServerUnaryReactor {
  public:
-  TagReactor(TaggingService& service, grpc::CallbackServerContext& context, v1::TagResponse& response)
-      : service_(service), context_(context), response_(response), arrival_(service.clock_.Now()) {}
+  UnaryReactor(TaggingService& service, grpc::CallbackServerContext& context, absl::string_view method, Response& response)
+      : service_(service), context_(context), method_(method), response_(response), arrival_(service.clock_.Now()) {}
 
-  void Start(const v1::TagRequest& proto) {
+  // `begin` is Tagger::Tag or Tagger::Embed.
+  template <typename Begin>
+  void Start(const Proto& proto, Begin begin) {
     Tagger* const tagger = service_.tagger_;
     if (tagger == nullptr) return End(Loading());
-    absl::StatusOr<TagRequest> request = FromProto(proto);
+    auto request = FromProto(proto);
     if (!request.ok()) {
       const bool bad_audio = absl::StartsWith(FieldOf(request.status()).value_or(""), "audio");
       if (bad_audio) service_.metrics_.RecordRejected(RejectReason::kBadAudio);
@@ -64,27 +45,16 @@ class TaggingService::TagReactor final : public grpc::ServerUnaryReactor {
       return End(RetryLater("too much audio is in flight", kBytesRetryDelay));
     }
     bytes_in_flight_ = bytes;
-    request->deadline = DeadlineOf(context_, service_.clock_);
-    request->client = ClientOf(context_);
-    // A reference of its own: the callback may end this reactor before Tag has returned.
+    FillFromContext(context_, service_.clock_, *request);
+    // A reference of its own: the callback may end this reactor before the call has returned.
     const std::shared_ptr<CallSlot> slot = slot_;
-    std::shared_ptr<Tagger::Call> call =
-        tagger->Tag(*std::move(request), [this](absl::StatusOr<TagResult> result) {
-          if (result.ok()) ToProto(*result, response_);
-          End(result.status());
-        });
-    slot->Set(std::move(call));
+    slot->Set((tagger->*begin)(*std::move(request), [this](absl::StatusOr<Result> result) {
+      if (result.ok()) ToProto(*result, response_);
+      End(result.status());
+    }));
   }
 
-  // The client gave up, or its deadline passed.
-  void OnCancel() override {
-    const bool expired = context_.deadline() <= std::chrono::system_clock::now();
-    if (expired) {
-      slot_->Cancel(WasteReason::kExpired, absl::DeadlineExceededError("the deadline passed"));
-    } else {
-      slot_->Cancel(WasteReason::kCancelled, absl::CancelledError("the client gave up"));
-    }
-  }
+  void OnCancel() override { slot_->OnCancel(context_); }
 
   void OnDone() override {
     service_.bytes_in_flight_.Give(bytes_in_flight_);
@@ -92,39 +62,12 @@ class TaggingService::TagReactor final : public grpc::ServerUnaryReactor {
   }
 
  private:
-  // Where a cancellation meets the call that it cancels, whichever comes first.
-  class CallSlot {
-   public:
-    void Set(std::shared_ptr<Tagger::Call> call) {
-      absl::MutexLock lock(&mutex_);
-      call_ = std::move(call);
-      if (call_ != nullptr && cancelled_) call_->Cancel(reason_, status_);
-    }
-    void Cancel(WasteReason reason, absl::Status status) {
-      std::shared_ptr<Tagger::Call> call;
-      {
-        absl::MutexLock lock(&mutex_);
-        cancelled_ = true;
-        reason_ = reason;
-        status_ = status;
-        call = call_;
-      }
-      if (call != nullptr) call->Cancel(reason, std::move(status));
-    }
-
-   private:
-    absl::Mutex mutex_;
-    std::shared_ptr<Tagger::Call> call_ ABSL_GUARDED_BY(mutex_);
-    bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
-    WasteReason reason_ ABSL_GUARDED_BY(mutex_) = WasteReason::kCancelled;
-    absl::Status status_ ABSL_GUARDED_BY(mutex_);
-  };
-
-  void End(const absl::Status& status) { service_.Finish(context_, *this, "Tag", arrival_, status); }
+  void End(const absl::Status& status) { Finish(service_.Account(context_, method_, arrival_, status)); }
 
   TaggingService& service_;
   grpc::CallbackServerContext& context_;
-  v1::TagResponse& response_;
+  const absl::string_view method_;
+  Response& response_;
   const absl::Time arrival_;
   int64_t bytes_in_flight_ = 0;  // taken of the service's budget
   const std::shared_ptr<CallSlot> slot_ = std::make_shared<CallSlot>();
@@ -132,9 +75,24 @@ class TaggingService::TagReactor final : public grpc::ServerUnaryReactor {
 
 grpc::ServerUnaryReactor* TaggingService::Tag(grpc::CallbackServerContext* context, const v1::TagRequest* request,
                                               v1::TagResponse* response) {
-  auto* reactor = new TagReactor(*this, *context, *response);
-  reactor->Start(*request);
+  auto* reactor = new UnaryReactor<v1::TagRequest, v1::TagResponse, TagResult>(*this, *context, "Tag", *response);
+  reactor->Start(*request, &Tagger::Tag);
   return reactor;
+}
+
+grpc::ServerUnaryReactor* TaggingService::Embed(grpc::CallbackServerContext* context, const v1::EmbedRequest* request,
+                                                v1::EmbedResponse* response) {
+  auto* reactor = new UnaryReactor<v1::EmbedRequest, v1::EmbedResponse, EmbedResult>(*this, *context, "Embed", *response);
+  reactor->Start(*request, &Tagger::Embed);
+  return reactor;
+}
+
+grpc::ServerBidiReactor<v1::TagStreamRequest, v1::TagStreamResponse>* TaggingService::TagStream(
+    grpc::CallbackServerContext* context) {
+  const auto account = [this, context](absl::Time arrival, const absl::Status& status) {
+    return Account(*context, "TagStream", arrival, status);
+  };
+  return new TagStreamReactor({tagger_, bytes_in_flight_, clock_, metrics_, account}, *context);
 }
 
 grpc::ServerUnaryReactor* TaggingService::ListModels(grpc::CallbackServerContext* context, const v1::ListModelsRequest*,
@@ -147,18 +105,18 @@ grpc::ServerUnaryReactor* TaggingService::ListModels(grpc::CallbackServerContext
     status = Loading();
   }
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  Finish(*context, *reactor, "ListModels", arrival, status);
+  reactor->Finish(Account(*context, "ListModels", arrival, status));
   return reactor;
 }
 
-void TaggingService::Finish(grpc::CallbackServerContext& context, grpc::ServerUnaryReactor& reactor, absl::string_view method,
-                            absl::Time arrival, const absl::Status& status) {
-  const grpc::Status grpc_status = ToGrpcStatus(status);
+grpc::Status TaggingService::Account(grpc::CallbackServerContext& context, absl::string_view method, absl::Time arrival,
+                                     const absl::Status& status) {
+  grpc::Status grpc_status = ToGrpcStatus(status);
   if (const absl::optional<std::string> pushback = RetryPushback(status); pushback.has_value()) {
     context.AddTrailingMetadata("grpc-retry-pushback-ms", *pushback);
   }
   metrics_.RecordRequest(method, CodeName(grpc_status.error_code()), clock_.Now() - arrival);
-  reactor.Finish(grpc_status);
+  return grpc_status;
 }
 
 }  // namespace culturetag

@@ -1,7 +1,5 @@
 // The gRPC edge: culturetag.v1.TaggingService over a Tagger.
 //
-// Who calls is told by the `x-client-id` metadata or, without it, by the peer's address: clients share the device by weight.
-//
 // Callback API: no method blocks; a reactor lives from the arrival of its call until gRPC is done with it.
 //
 // Thread-safe. Metrics and clock must outlive the service; a tagger must outlive it too, or at least all calls.
@@ -30,15 +28,20 @@ class TaggingService final : public v1::TaggingService::CallbackService {
 
   grpc::ServerUnaryReactor* Tag(grpc::CallbackServerContext* context, const v1::TagRequest* request,
                                 v1::TagResponse* response) override;
+  grpc::ServerBidiReactor<v1::TagStreamRequest, v1::TagStreamResponse>* TagStream(
+      grpc::CallbackServerContext* context) override;
+  grpc::ServerUnaryReactor* Embed(grpc::CallbackServerContext* context, const v1::EmbedRequest* request,
+                                  v1::EmbedResponse* response) override;
   grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context, const v1::ListModelsRequest* request,
                                        v1::ListModelsResponse* response) override;
 
  private:
-  class TagReactor;
+  template <typename Proto, typename Response, typename Result>
+  class UnaryReactor;
 
-  // Counts the call and ends it.
-  void Finish(grpc::CallbackServerContext& context, grpc::ServerUnaryReactor& reactor, absl::string_view method,
-              absl::Time arrival, const absl::Status& status);
+  // Counts the call and gives the status for the wire.
+  grpc::Status Account(grpc::CallbackServerContext& context, absl::string_view method, absl::Time arrival,
+                       const absl::Status& status);
 
   Clock& clock_;
   Metrics& metrics_;

@@ -20,10 +20,19 @@ constexpr absl::Duration kWindow = absl::Seconds(1);
 const BucketKey kKey = {0, 1000};
 const absl::Time kNow = absl::UnixEpoch();
 
-std::unique_ptr<FairQueue::Entry> MakeEntry(const std::string& client, size_t windows, BucketKey key = kKey,
-                                            Priority priority = Priority::kInteractive) {
-  return std::make_unique<FairQueue::Entry>(key, client, priority, kWindow * static_cast<double>(key.second) / 1000, windows);
+// An entry with so many windows.
+struct TestEntry final : FairQueue::Entry {
+  TestEntry(BucketKey key, const std::string& client, Priority priority, size_t windows_in)
+      : Entry(key, client, priority, kWindow * static_cast<double>(key.second) / 1000), windows(windows_in) {}
+  const size_t windows;
+};
+
+std::unique_ptr<TestEntry> MakeEntry(const std::string& client, size_t windows, BucketKey key = kKey,
+                                     Priority priority = Priority::kInteractive) {
+  return std::make_unique<TestEntry>(key, client, priority, windows);
 }
+
+void Push(FairQueue& queue, TestEntry& entry) { queue.Push(entry, entry.windows, kNow); }
 
 // The bucket whose turn it is.
 BucketKey Lead(const FairQueue& queue) {
@@ -42,8 +51,8 @@ FairQueue::Entry& Take(FairQueue& queue) {
 TEST(FairQueueTest, LetsTheRequestsOfAClientTakeTurnsWindowByWindow) {
   FairQueue queue({});
   const auto a = MakeEntry("x", 3), b = MakeEntry("x", 2);
-  queue.Push(*a, kNow);
-  queue.Push(*b, kNow);
+  Push(queue, *a);
+  Push(queue, *b);
   std::vector<const FairQueue::Entry*> order;
   while (!queue.empty()) order.push_back(&Take(queue));
   EXPECT_THAT(order, ElementsAre(a.get(), b.get(), a.get(), b.get(), a.get()));
@@ -51,10 +60,10 @@ TEST(FairQueueTest, LetsTheRequestsOfAClientTakeTurnsWindowByWindow) {
 
 TEST(FairQueueTest, LetsClientsTakeTurnsHoweverManyRequestsEachHas) {
   FairQueue queue({});
-  std::vector<std::unique_ptr<FairQueue::Entry>> many;
-  for (int i = 0; i < 10; ++i) queue.Push(*many.emplace_back(MakeEntry("many", 1)), kNow);
+  std::vector<std::unique_ptr<TestEntry>> many;
+  for (int i = 0; i < 10; ++i) Push(queue, *many.emplace_back(MakeEntry("many", 1)));
   const auto one = MakeEntry("one", 5);
-  queue.Push(*one, kNow);
+  Push(queue, *one);
   std::map<std::string, int> taken;
   for (int i = 0; i < 10; ++i) ++taken[Take(queue).client()];
   EXPECT_EQ(taken["many"], 5);
@@ -65,10 +74,10 @@ TEST(FairQueueTest, LetsClientsTakeTurnsHoweverManyRequestsEachHas) {
 TEST(FairQueueTest, GivesNoCreditForIdleTime) {
   FairQueue queue({});
   const auto busy = MakeEntry("busy", 100);
-  queue.Push(*busy, kNow);
+  Push(queue, *busy);
   for (int i = 0; i < 50; ++i) Take(queue);
   const auto late = MakeEntry("late", 50);
-  queue.Push(*late, kNow);
+  Push(queue, *late);
   std::map<std::string, int> taken;
   for (int i = 0; i < 20; ++i) ++taken[Take(queue).client()];
   EXPECT_NEAR(taken["late"], 10, 1);
@@ -79,9 +88,9 @@ TEST(FairQueueTest, GivesNoCreditForIdleTime) {
 TEST(FairQueueTest, ServesARareLengthInItsClientsTurn) {
   FairQueue queue({});
   const auto common = MakeEntry("crowd", 1000), rare = MakeEntry("loner", 1, {0, 700});
-  queue.Push(*common, kNow);
+  Push(queue, *common);
   for (int i = 0; i < 5; ++i) Take(queue);
-  queue.Push(*rare, kNow);
+  Push(queue, *rare);
   EXPECT_EQ(&Take(queue), rare.get());
   queue.Remove(*common);
 }
@@ -89,8 +98,8 @@ TEST(FairQueueTest, ServesARareLengthInItsClientsTurn) {
 TEST(FairQueueTest, AlternatesBetweenTheLengthsOfOneClient) {
   FairQueue queue({});
   const auto common = MakeEntry("x", 1000), rare = MakeEntry("x", 2, {0, 700});
-  queue.Push(*common, kNow);
-  queue.Push(*rare, kNow);
+  Push(queue, *common);
+  Push(queue, *rare);
   std::vector<size_t> lengths;
   for (int i = 0; i < 4; ++i) lengths.push_back(Take(queue).key().second);
   EXPECT_EQ(std::count(lengths.begin(), lengths.end(), 700U), 2);
@@ -102,11 +111,11 @@ TEST(FairQueueTest, GivesBulkItsShareAgainstCallersWhoComeAndGo) {
   for (const bool same_client : {false, true}) {
     FairQueue queue({});
     const auto bulk = MakeEntry("bulk", 100000, kKey, Priority::kBulk);
-    queue.Push(*bulk, kNow);
-    std::vector<std::unique_ptr<FairQueue::Entry>> callers(2);
+    Push(queue, *bulk);
+    std::vector<std::unique_ptr<TestEntry>> callers(2);
     const auto ask = [&](size_t i) {
       callers[i] = MakeEntry(same_client ? "caller" : "caller " + std::to_string(i), 1);
-      queue.Push(*callers[i], kNow);
+      Push(queue, *callers[i]);
     };
     ask(0);
     ask(1);
@@ -130,11 +139,11 @@ TEST(FairQueueTest, GivesBulkItsShareAgainstCallersWhoComeAndGo) {
 TEST(FairQueueTest, LetsBulkNotPassACallerWhoComesNowAndThen) {
   FairQueue queue({});
   const auto bulk = MakeEntry("bulk", 1000, kKey, Priority::kBulk);
-  queue.Push(*bulk, kNow);
+  Push(queue, *bulk);
   for (int i = 0; i < 20; ++i) {
     for (int j = 0; j < 20; ++j) EXPECT_EQ(&Take(queue), bulk.get());
     const auto caller = MakeEntry("caller", 1);
-    queue.Push(*caller, kNow);
+    Push(queue, *caller);
     EXPECT_EQ(&Take(queue), caller.get());
   }
   queue.Remove(*bulk);
@@ -143,8 +152,8 @@ TEST(FairQueueTest, LetsBulkNotPassACallerWhoComesNowAndThen) {
 TEST(FairQueueTest, ForgetsARemovedEntryAtOnce) {
   FairQueue queue({});
   const auto a = MakeEntry("x", 3), b = MakeEntry("y", 1);
-  queue.Push(*a, kNow);
-  queue.Push(*b, kNow);
+  Push(queue, *a);
+  Push(queue, *b);
   Take(queue);
   queue.Remove(*a);
   queue.Remove(*a);
@@ -160,21 +169,52 @@ TEST(FairQueueTest, TellsWhatWouldBeServedBeforeANewRequest) {
   options.client_weights = {{"heavy", 3}};
   FairQueue queue(options);
   const auto own = MakeEntry("me", 10), heavy = MakeEntry("heavy", 10), light = MakeEntry("light", 1, {1, 1000});
-  for (FairQueue::Entry* entry : {own.get(), heavy.get(), light.get()}) queue.Push(*entry, kNow);
+  for (TestEntry* entry : {own.get(), heavy.get(), light.get()}) Push(queue, *entry);
   const auto ahead = queue.AudioAhead("me", Priority::kInteractive, 2 * kWindow);
   EXPECT_EQ(ahead.at(0), (2 + 6) * kWindow);  // two turns of my other request, three times as many of the heavy client's
   EXPECT_EQ(ahead.at(1), kWindow);            // all that the light one has
   EXPECT_EQ(queue.AudioAhead("other", Priority::kBulk, kWindow).at(0), 20 * kWindow);
-  for (FairQueue::Entry* entry : {own.get(), heavy.get(), light.get()}) queue.Remove(*entry);
+  for (TestEntry* entry : {own.get(), heavy.get(), light.get()}) queue.Remove(*entry);
+}
+
+TEST(FairQueueTest, CountsWhatIsStillToComeInWhatWouldBeServedBefore) {
+  FairQueue queue({});
+  const auto track = MakeEntry("track", 1);
+  queue.Expect(*track, 10 * kWindow);
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(queue.AudioAhead("me", Priority::kInteractive, 4 * kWindow).at(0), 4 * kWindow);
+  EXPECT_EQ(queue.AudioAhead("me", Priority::kBulk, kWindow).at(0), 10 * kWindow);
+  Push(queue, *track);
+  Push(queue, *track);
+  EXPECT_EQ(track->to_come(), 8 * kWindow);
+  EXPECT_EQ(queue.AudioAhead("me", Priority::kBulk, kWindow).at(0), 10 * kWindow);
+  Take(queue);
+  EXPECT_EQ(queue.AudioAhead("me", Priority::kBulk, kWindow).at(0), 9 * kWindow);
+  queue.Expect(*track, absl::ZeroDuration());
+  EXPECT_EQ(queue.AudioAhead("me", Priority::kBulk, kWindow).at(0), kWindow);
+  queue.Remove(*track);
+  EXPECT_THAT(queue.AudioAhead("me", Priority::kBulk, kWindow), IsEmpty());
+}
+
+TEST(FairQueueTest, TakesMoreWindowsOfAnEntryThatRanDry) {
+  FairQueue queue({});
+  const auto stream = MakeEntry("stream", 1), other = MakeEntry("other", 3);
+  Push(queue, *other);
+  for (int i = 0; i < 3; ++i) {
+    Push(queue, *stream);
+    while (stream->waiting() > 0) Take(queue);
+  }
+  while (!queue.empty()) Take(queue);
+  EXPECT_EQ(stream->waiting(), 0U);
 }
 
 TEST(FairQueueTest, ForgetsClientsThatAreGone) {
   FairQueue queue({});
   const auto busy = MakeEntry("busy", 100000);
-  queue.Push(*busy, kNow);
+  Push(queue, *busy);
   for (size_t i = 0; i < 10 * FairQueue::kManyClients; ++i) {
     const auto entry = MakeEntry("client " + std::to_string(i), 1);
-    queue.Push(*entry, kNow);
+    Push(queue, *entry);
     while (entry->waiting() > 0) Take(queue);
     ASSERT_LE(queue.client_count(), 2 * FairQueue::kManyClients);
   }
@@ -188,7 +228,7 @@ class FairQueuePropertyTest : public testing::Test {
   struct Client {
     std::string name;
     double weight;
-    std::vector<std::unique_ptr<FairQueue::Entry>> entries;
+    std::vector<std::unique_ptr<TestEntry>> entries;
     double served = 0;  // seconds of audio
   };
 };
@@ -208,7 +248,7 @@ TEST_F(FairQueuePropertyTest, LosesNothingAndSharesByWeightInTenThousandSchedule
     const auto push = [&](Client& client) {
       const size_t windows = 1 + random() % 5;
       pushed += windows;
-      queue.Push(*client.entries.emplace_back(MakeEntry(client.name, windows)), kNow);
+      Push(queue, *client.entries.emplace_back(MakeEntry(client.name, windows)));
     };
     const auto waiting = [](const Client& client) {
       size_t count = 0;
@@ -257,13 +297,13 @@ TEST_F(FairQueuePropertyTest, PutsANewClientsWindowOnTheDeviceWithinTheStatedNum
   for (unsigned seed = 0; seed < 500; ++seed) {
     std::mt19937 random(seed);
     FairQueue queue({});
-    std::vector<std::unique_ptr<FairQueue::Entry>> entries;
+    std::vector<std::unique_ptr<TestEntry>> entries;
     const size_t clients = 1 + random() % 9;
     for (size_t i = 0; i < clients; ++i) {
       const BucketKey key = {0, 500 + 100 * (random() % 6)};
-      queue.Push(*entries.emplace_back(MakeEntry("client " + std::to_string(i), 2000, key)), kNow);
+      Push(queue, *entries.emplace_back(MakeEntry("client " + std::to_string(i), 2000, key)));
     }
-    queue.Push(*entries.emplace_back(MakeEntry("bulk", 2000, kKey, Priority::kBulk)), kNow);
+    Push(queue, *entries.emplace_back(MakeEntry("bulk", 2000, kKey, Priority::kBulk)));
     const size_t batch_size = 1 + random() % 8;
     const auto run_batch = [&] {
       const BucketKey key = Lead(queue);
@@ -271,7 +311,7 @@ TEST_F(FairQueuePropertyTest, PutsANewClientsWindowOnTheDeviceWithinTheStatedNum
     };
     for (unsigned warm = random() % 50; warm > 0; --warm) run_batch();
     const auto rare = MakeEntry("rare", 1, {0, 999});
-    queue.Push(*rare, kNow);
+    Push(queue, *rare);
     size_t batches = 1;  // one is running
     while (rare->waiting() > 0) {
       run_batch();

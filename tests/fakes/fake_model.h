@@ -55,26 +55,37 @@ class FakeModel final : public TaggingModel {
   std::string device() const override { return "fake:0"; }
   std::string precision() const override { return "fp32"; }
 
-  // Label k of a window whose first sample is v scores v / (k + 1).
-  absl::StatusOr<std::vector<WindowOutput>> Run(absl::Span<const absl::Span<const float>> windows) override {
+  // Takes SetStagingTime on the fake clock.
+  absl::StatusOr<std::unique_ptr<StagedBatch>> Stage(absl::Span<const absl::Span<const float>> windows) override {
+    auto batch = std::make_unique<Batch>();
+    batch->pass.length = windows.front().size();
+    for (const absl::Span<const float> window : windows) batch->pass.firsts.push_back(window.front());
+    absl::MutexLock lock(&mutex_);
+    ++staged_;
+    if (clock_ != nullptr && staging_time_ > absl::ZeroDuration()) clock_->Advance(staging_time_);
+    return batch;
+  }
+
+  // Label k of a window whose first sample is v scores v / (k + 1). Its hidden states are all v.
+  absl::StatusOr<std::vector<WindowOutput>> Run(const StagedBatch& batch, bool hidden_states) override {
+    const Pass& windows = static_cast<const Batch&>(batch).pass;
     std::function<absl::Status(size_t)> failure;
     {
       absl::MutexLock lock(&mutex_);
-      Pass& pass = passes_.emplace_back();
-      pass.length = windows.front().size();
-      for (const absl::Span<const float> window : windows) pass.firsts.push_back(window.front());
+      passes_.push_back(windows);
       mutex_.Await(absl::Condition(this, &FakeModel::MayGoOn));
       if (permits_ > 0) --permits_;
       failure = failure_;
     }
-    if (clock_ != nullptr) clock_->Advance(pass_time_ + window_time_ * static_cast<int64_t>(windows.size()));
+    if (clock_ != nullptr) clock_->Advance(pass_time_ + window_time_ * static_cast<int64_t>(windows.firsts.size()));
     if (failure) {
-      if (absl::Status status = failure(windows.size()); !status.ok()) return status;
+      if (absl::Status status = failure(windows.firsts.size()); !status.ok()) return status;
     }
     std::vector<WindowOutput> outputs;
-    for (const absl::Span<const float> window : windows) {
+    for (const float first : windows.firsts) {
       WindowOutput& output = outputs.emplace_back();
-      for (int k = 0; k < spec_.label_count(); ++k) output.scores.push_back(window.front() / static_cast<float>(k + 1));
+      for (int k = 0; k < spec_.label_count(); ++k) output.scores.push_back(first / static_cast<float>(k + 1));
+      if (hidden_states) output.hidden_states.assign(static_cast<size_t>(spec_.layer_count * spec_.hidden_size), first);
     }
     return outputs;
   }
@@ -83,6 +94,19 @@ class FakeModel final : public TaggingModel {
   void SetCost(absl::Duration pass, absl::Duration window) {
     pass_time_ = pass;
     window_time_ = window;
+  }
+
+  // What Stage takes on the fake clock. Set it before the first one.
+  void SetStagingTime(absl::Duration time) { staging_time_ = time; }
+  // Blocks until `count` batches have been staged, warm-up included.
+  void WaitForStaged(int count) {
+    const auto enough = [this, count]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return staged_ >= count; };
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&enough));
+  }
+  int staged() {
+    absl::MutexLock lock(&mutex_);
+    return staged_;
   }
 
   // Passes wait, from now on, until Release or a Permit.
@@ -120,14 +144,20 @@ class FakeModel final : public TaggingModel {
   }
 
  private:
+  struct Batch final : StagedBatch {
+    Pass pass;
+  };
+
   bool MayGoOn() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !held_ || permits_ > 0; }
 
   const ModelSpec spec_;
   FakeClock* const clock_;
   absl::Duration pass_time_;
   absl::Duration window_time_;
+  absl::Duration staging_time_;
   absl::Mutex mutex_;
   std::vector<Pass> passes_ ABSL_GUARDED_BY(mutex_);
+  int staged_ ABSL_GUARDED_BY(mutex_) = 0;
   bool held_ ABSL_GUARDED_BY(mutex_) = false;
   int permits_ ABSL_GUARDED_BY(mutex_) = 0;
   std::function<absl::Status(size_t)> failure_ ABSL_GUARDED_BY(mutex_);

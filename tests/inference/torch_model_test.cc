@@ -57,6 +57,13 @@ def forward(self, hidden):
   ModelSpec spec_;
 };
 
+absl::StatusOr<std::vector<WindowOutput>> RunOn(TaggingModel& model, absl::Span<const absl::Span<const float>> windows,
+                                                bool hidden_states = false) {
+  auto staged = model.Stage(windows);
+  if (!staged.ok()) return staged.status();
+  return model.Run(**staged, hidden_states);
+}
+
 double Sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 
 TEST_F(TorchModelTest, RunsBackboneHeadAndSigmoid) {
@@ -67,13 +74,24 @@ TEST_F(TorchModelTest, RunsBackboneHeadAndSigmoid) {
   const std::vector<float> a(100, 0.01F);
   std::vector<float> b(100, 0.0F);
   b[7] = 0.02F;
-  const auto outputs = (*model)->Run({a, b});
+  const auto outputs = RunOn(**model, {a, b});
   ASSERT_TRUE(outputs.ok()) << outputs.status();
   ASSERT_EQ(outputs->size(), 2U);
   ASSERT_EQ((*outputs)[0].scores.size(), 2U);
   EXPECT_NEAR((*outputs)[0].scores[0], Sigmoid(0.01 + 10 * 0.0001 + 100 * 0.01), 1e-6);
   EXPECT_NEAR((*outputs)[0].scores[1], Sigmoid(-(0.01 + 10 * 0.0001 + 100 * 0.01)), 1e-6);
+  EXPECT_TRUE((*outputs)[0].hidden_states.empty());
   EXPECT_NEAR((*outputs)[1].scores[0], Sigmoid(0.0002 + 10 * 0.000004 + 100 * 0.02), 1e-6);
+}
+
+TEST_F(TorchModelTest, GivesTheHiddenStatesOfEachWindowIfAsked) {
+  const auto model = Load();
+  ASSERT_TRUE(model.ok()) << model.status();
+  const std::vector<float> a(100, 0.5F), b(100, 0.25F);
+  const auto outputs = RunOn(**model, {a, b}, true);
+  ASSERT_TRUE(outputs.ok()) << outputs.status();
+  EXPECT_THAT((*outputs)[0].hidden_states, testing::ElementsAre(0.5F, 0.25F, 0.5F));
+  EXPECT_THAT((*outputs)[1].hidden_states, testing::ElementsAre(0.25F, 0.0625F, 0.25F));
 }
 
 TEST_F(TorchModelTest, TakesAnyLengthAndAnyBatch) {
@@ -83,7 +101,7 @@ TEST_F(TorchModelTest, TakesAnyLengthAndAnyBatch) {
     for (const size_t batch : {1U, 2U, 5U}) {
       const std::vector<float> window(length, 0.01F);
       const std::vector<absl::Span<const float>> windows(batch, window);
-      const auto outputs = (*model)->Run(windows);
+      const auto outputs = RunOn(**model, windows);
       ASSERT_TRUE(outputs.ok()) << outputs.status();
       ASSERT_EQ(outputs->size(), batch);
       for (const WindowOutput& output : *outputs) EXPECT_NEAR(output.scores[0], Sigmoid(0.01 + 0.001 + 1.0), 1e-6);
@@ -98,7 +116,7 @@ TEST_F(TorchModelTest, NormalisesEachWindowByItselfIfTheManifestSaysSo) {
   std::vector<float> a(100, 0.5F);
   for (size_t i = 0; i < 50; ++i) a[i] = 0.3F;  // mean 0.4, deviation 0.1: -1 and 1
   const std::vector<float> b(100, 0.9F);        // silence once its mean is gone
-  const auto outputs = (*model)->Run({a, b});
+  const auto outputs = RunOn(**model, {a, b});
   ASSERT_TRUE(outputs.ok()) << outputs.status();
   EXPECT_NEAR((*outputs)[0].scores[1], Sigmoid(-(0.0 + 10 * 1.0 + 100 * 1.0)), 1e-6);
   EXPECT_NEAR((*outputs)[1].scores[0], Sigmoid(0), 1e-3);
@@ -136,7 +154,7 @@ def forward(self, x):
   const auto model = Load();
   ASSERT_TRUE(model.ok()) << model.status();
   const std::vector<float> window(100, 0.0F);
-  EXPECT_EQ((*model)->Run({window}).status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(RunOn(**model, {window}).status().code(), absl::StatusCode::kInternal);
 }
 
 TEST(ResolveDeviceTest, ResolvesTheCpuAndRefusesWhatIsNoDevice) {

@@ -30,6 +30,12 @@ Config DemoConfig() {
   config.max_audio_duration = absl::Minutes(15);
   config.max_request_bytes = 64 << 20;
   config.max_bytes_in_flight = 256 << 20;
+  config.max_stream_duration = absl::Hours(1);
+  config.stream_idle_timeout = absl::Seconds(60);
+  config.max_streams = 16;
+  config.spool_folder = testing::TempDir();
+  config.max_spool_bytes = 64 << 20;
+  config.executors = 1;
   config.decode_threads = 2;
   config.compute_threads = 2;
   config.drain_timeout = absl::Seconds(60);

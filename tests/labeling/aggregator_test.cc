@@ -30,22 +30,22 @@ ModelSpec TwoHeads() {
   return model;
 }
 
-TEST(ScoreMeanTest, IsTheScoresOfASingleWindow) {
-  ScoreMean mean(2);
+TEST(WindowMeanTest, IsTheScoresOfASingleWindow) {
+  WindowMean mean;
   mean.Add({0.25F, 0.5F});
   EXPECT_THAT(mean.Mean(), ElementsAre(0.25F, 0.5F));
 }
 
-TEST(ScoreMeanTest, AveragesLabelByLabel) {
-  ScoreMean mean(2);
+TEST(WindowMeanTest, AveragesLabelByLabel) {
+  WindowMean mean;
   mean.Add({0.0F, 1.0F});
   mean.Add({0.5F, 0.0F});
   mean.Add({1.0F, 0.5F});
   EXPECT_THAT(mean.Mean(), ElementsAre(0.5F, 0.5F));
 }
 
-TEST(ScoreMeanTest, DoesNotDriftOverManyWindows) {
-  ScoreMean mean(1);
+TEST(WindowMeanTest, DoesNotDriftOverManyWindows) {
+  WindowMean mean;
   for (int i = 0; i < 1000000; ++i) mean.Add({0.1F});
   EXPECT_THAT(mean.Mean(), ElementsAre(0.1F));  // a sum in float would be off by 1 %
 }

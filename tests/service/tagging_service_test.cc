@@ -21,10 +21,10 @@ class TaggingServiceTest : public testing::Test {
     WindowBatcher::Options options;
     options.max_batch_windows = 4;
     options.max_queued_audio = absl::Milliseconds(200);
-    batcher_ = std::make_unique<WindowBatcher>(options, std::vector<TaggingModel*>{&model_}, clock_, metrics_);
+    batcher_ = std::make_unique<WindowBatcher>(options, std::vector<std::vector<TaggingModel*>>{{&model_}}, clock_, metrics_);
     EXPECT_TRUE(batcher_->WaitUntilWarm().ok());
     model_.ForgetPasses();
-    tagger_ = std::make_unique<Tagger>(Tagger::Options{}, std::vector<TaggingModel*>{&model_}, decoders_, *batcher_, clock_, metrics_);
+    tagger_ = std::make_unique<Tagger>(Tagger::Options{}, std::vector<const TaggingModel*>{&model_}, decoders_, *batcher_, clock_, metrics_);
     int port = 0;
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -102,12 +102,22 @@ TEST_F(TaggingServiceTest, ListsTheModels) {
   EXPECT_EQ(response.models(0).name(), "fake");
 }
 
-TEST_F(TaggingServiceTest, AnswersUnimplementedForWhatItDoesntDoYet) {
+TEST_F(TaggingServiceTest, EmbedsAClip) {
   service_.Serve(*tagger_);
-  grpc::ClientContext embed_context, stream_context;
+  v1::EmbedRequest request;
+  *request.mutable_audio() = Request(2).audio();
+  request.set_include_windows(true);
+  grpc::ClientContext context;
   v1::EmbedResponse response;
-  EXPECT_EQ(stub_->Embed(&embed_context, {}, &response).error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_EQ(stub_->TagStream(&stream_context)->Finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
+  const grpc::Status status = stub_->Embed(&context, request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response.model(), "fake");
+  EXPECT_EQ(response.layer_count(), 1);
+  EXPECT_EQ(response.hidden_size(), 1);
+  ASSERT_EQ(response.values_size(), 1);
+  ASSERT_EQ(response.windows_size(), 2);
+  EXPECT_EQ(response.windows(1).start_offset().nanos(), 100'000'000);
+  EXPECT_FLOAT_EQ(response.values(0), (response.windows(0).values(0) + response.windows(1).values(0)) / 2);
 }
 
 TEST_F(TaggingServiceTest, SendsDetailsWithAnInvalidArgument) {

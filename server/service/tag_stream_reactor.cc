@@ -1,0 +1,170 @@
+#include "service/tag_stream_reactor.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/error_details.h"
+#include "grpcpp/alarm.h"
+#include "service/proto_convert.h"
+
+namespace culturetag {
+namespace {
+
+// About the time in which other calls' chunks are decoded.
+constexpr absl::Duration kBytesRetryDelay = absl::Milliseconds(500);
+
+}  // namespace
+
+// Shared with the alarm's callback, which may come late.
+class TagStreamReactor::ConfigTimer {
+ public:
+  static std::shared_ptr<ConfigTimer> Start(TagStreamReactor& reactor, absl::Duration timeout) {
+    auto timer = std::make_shared<ConfigTimer>();
+    timer->reactor_ = &reactor;
+    timer->alarm_.Set(absl::ToChronoTime(absl::Now() + timeout), [timer, timeout](bool expired) {
+      absl::MutexLock lock(&timer->mutex_);
+      if (!expired || timer->reactor_ == nullptr) return;
+      timer->reactor_->End(absl::DeadlineExceededError(
+          absl::StrCat("no config came for ", absl::FormatDuration(timeout), "; it must be the first message")));
+    });
+    return timer;
+  }
+
+  void Stop() {
+    {
+      absl::MutexLock lock(&mutex_);
+      reactor_ = nullptr;
+    }
+    alarm_.Cancel();
+  }
+
+ private:
+  absl::Mutex mutex_;
+  TagStreamReactor* reactor_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  grpc::Alarm alarm_;
+};
+
+TagStreamReactor::TagStreamReactor(Environment environment, grpc::CallbackServerContext& context)
+    : environment_(std::move(environment)), context_(context), arrival_(environment_.clock.Now()) {
+  if (environment_.tagger == nullptr) {
+    End(absl::UnavailableError("the models are being loaded; try again soon"));
+  } else {
+    config_timer_ = ConfigTimer::Start(*this, environment_.tagger->options().stream_idle_timeout);
+    StartRead(&request_);
+  }
+}
+
+void TagStreamReactor::OnReadDone(bool ok) {
+  if (!ok) {  // half-closed, or gone
+    if (stream_ != nullptr) return stream_->CloseWrites();
+    return End(InvalidField("config", "the stream ended without a config; it must be the first message"));
+  }
+  if (stream_ == nullptr) {
+    TakeConfig();
+  } else {
+    TakeData();
+  }
+}
+
+void TagStreamReactor::TakeConfig() {
+  config_timer_->Stop();
+  if (!request_.has_config()) return End(InvalidField("config", "the first message must be a config"));
+  absl::StatusOr<StreamRequest> request = FromProto(request_.config());
+  if (!request.ok()) return End(request.status());
+  FillFromContext(context_, environment_.clock, *request);
+  stream_ = environment_.tagger->TagStream(*std::move(request), *this);
+  slot_.Set(stream_);
+  absl::MutexLock lock(&mutex_);
+  if (!finished_) StartRead(&request_);
+}
+
+void TagStreamReactor::TakeData() {
+  if (!request_.has_data()) {
+    const bool again = request_.has_config();
+    return stream_->Cancel(WasteReason::kCancelled,
+                           again ? InvalidField("config", "the config was sent twice; it must be the first message, and only that")
+                                 : InvalidField("data", "the message has neither a config nor data"));
+  }
+  const auto bytes = static_cast<int64_t>(request_.data().size());
+  if (!environment_.bytes_in_flight.TryTake(bytes)) {
+    environment_.metrics.RecordRejected(RejectReason::kQueueFull);
+    return stream_->Cancel(WasteReason::kCancelled, RetryLater("too much audio is in flight", kBytesRetryDelay));
+  }
+  bytes_in_flight_ = bytes;
+  stream_->Write(std::move(*request_.mutable_data()));
+}
+
+void TagStreamReactor::OnWantData() {
+  environment_.bytes_in_flight.Give(std::exchange(bytes_in_flight_, 0));
+  absl::MutexLock lock(&mutex_);
+  if (!finished_) StartRead(&request_);
+}
+
+void TagStreamReactor::OnWindow(const ModelSpec& model, WindowTags window) {
+  auto response = std::make_unique<v1::TagStreamResponse>();
+  ToProto(model, window, *response->mutable_window());
+  Write(std::move(response));
+}
+
+void TagStreamReactor::OnEnd(absl::StatusOr<TagResult> result) {
+  if (result.ok()) {
+    auto response = std::make_unique<v1::TagStreamResponse>();
+    ToProto(*result, *response->mutable_summary());
+    Write(std::move(response));
+  }
+  End(result.status());
+}
+
+void TagStreamReactor::End(absl::Status status) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (end_.has_value()) return;
+    end_ = std::move(status);
+    // What waits behind the present write is dropped; and a client that takes nothing mustn't hold that one, either.
+    if (!end_->ok() && responses_.size() > 1) responses_.erase(responses_.begin() + 1, responses_.end());
+    if (!responses_.empty() && (absl::IsDeadlineExceeded(*end_) || absl::IsCancelled(*end_))) context_.TryCancel();
+  }
+  FinishIfDone();
+}
+
+void TagStreamReactor::Write(std::unique_ptr<v1::TagStreamResponse> response) {
+  absl::MutexLock lock(&mutex_);
+  responses_.push_back(std::move(response));
+  if (responses_.size() == 1) StartWrite(responses_.front().get());
+}
+
+void TagStreamReactor::OnWriteDone(bool ok) {
+  bool window = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    window = responses_.front()->has_window();
+    responses_.pop_front();
+    if (!ok) responses_.clear();  // the client is gone; OnCancel says so
+    if (!responses_.empty()) StartWrite(responses_.front().get());
+  }
+  if (window) stream_->WindowSent();
+  FinishIfDone();
+}
+
+// Without the lock, and last: Finish may have this object deleted.
+void TagStreamReactor::FinishIfDone() {
+  absl::Status status;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (finished_ || !end_.has_value() || !responses_.empty()) return;
+    finished_ = true;
+    status = *end_;
+  }
+  Finish(environment_.account(arrival_, status));
+}
+
+void TagStreamReactor::OnCancel() { slot_.OnCancel(context_); }
+
+void TagStreamReactor::OnDone() {
+  if (config_timer_ != nullptr) config_timer_->Stop();
+  environment_.bytes_in_flight.Give(bytes_in_flight_);
+  delete this;
+}
+
+}  // namespace culturetag
