@@ -279,10 +279,10 @@ absl::StatusOr<std::unique_ptr<Decoder>> OpenSpooled(ByteSource& source, std::st
 }
 
 // mpg123 is told a length that no upload reaches: without a count in the first frame it takes the length for a guess, and
-// stops there.
+// stops there. What it looks for at the very end lies behind the bytes that may come.
 ContainerView UnboundedView() {
   ContainerView view;
-  view.size = size_t{1} << 40;
+  view.size = size_t{1} << 39;
   view.claimed_size = int64_t{1} << 40;
   view.open_ended = true;
   return view;
