@@ -1,10 +1,16 @@
-"""A fake server, and both clients of it."""
+"""A fake server, both clients of it, and the real server."""
+
+import sys
+from pathlib import Path
 
 import pytest
 from blocking import BlockingClient
 from fake_server import FakeService, serving
 
 from culturetag import Client
+
+# The real server as a process stands with its end-to-end tests.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "integration"))
 
 CLIENTS = {"Client": Client, "AsyncClient": BlockingClient}
 
