@@ -30,6 +30,12 @@ class ModelClock final : public Clock {
   absl::Time now_ = absl::UnixEpoch();
 };
 
+class CurveBatch final : public StagedBatch {
+ public:
+  explicit CurveBatch(absl::Duration pass_in) : pass(pass_in) {}
+  const absl::Duration pass;
+};
+
 // A model without labels whose passes take what the curve says.
 class CurveModel final : public TaggingModel {
  public:
@@ -44,9 +50,12 @@ class CurveModel final : public TaggingModel {
   const ModelSpec& spec() const override { return spec_; }
   std::string device() const override { return "simulated"; }
   std::string precision() const override { return "none"; }
-  absl::StatusOr<std::vector<WindowOutput>> Run(absl::Span<const absl::Span<const float>> windows) override {
-    clock_.Advance(curve_.Pass(static_cast<int>(windows.size()), windows.front().size()));
-    return std::vector<WindowOutput>(windows.size());
+  absl::StatusOr<std::unique_ptr<StagedBatch>> Stage(absl::Span<const absl::Span<const float>> windows) override {
+    return std::make_unique<CurveBatch>(curve_.Pass(static_cast<int>(windows.size()), windows.front().size()));
+  }
+  absl::StatusOr<std::vector<WindowOutput>> Run(const StagedBatch& batch, bool /*hidden_states*/) override {
+    clock_.Advance(static_cast<const CurveBatch&>(batch).pass);
+    return std::vector<WindowOutput>();
   }
 
  private:

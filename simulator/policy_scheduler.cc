@@ -6,6 +6,11 @@
 #include "batching/batch_policy.h"
 
 namespace culturetag::simulator {
+namespace {
+
+constexpr int kExecutors = 1;  // of a device, as the server has by default
+
+}  // namespace
 
 PolicyScheduler::PolicyScheduler(const Options& options, const DeviceCurve& curve)
     : options_(options),
@@ -24,13 +29,13 @@ Outcome PolicyScheduler::Offer(const std::shared_ptr<Request>& request, absl::Ti
       DeviceTime(cost_, full_batches_.front(), pending_audio_ + admission.audio - options_.max_queued_audio);
   admission.completion = EstimateCompletion(
       {request->key(), request->client(), request->priority(), request->windows, request->window_audio()},
-      std::max(absl::ZeroDuration(), device_free_ - now), queue_, cost_, full_batches_);
-  admission.time_left = request->deadline - now;
+      std::max(absl::ZeroDuration(), device_free_ - now), kExecutors, queue_, cost_, full_batches_);
+  admission.time_left = request->deadline() - now;
   RejectReason reject;
   if (!Admit(admission, &reject).ok()) {
     return reject == RejectReason::kQueueFull ? Outcome::kQueueFull : Outcome::kDeadline;
   }
-  queue_.Push(*request, now);
+  queue_.Push(*request, static_cast<size_t>(request->windows), now);
   pending_audio_ += request->work();
   return Outcome::kPending;
 }
@@ -73,8 +78,9 @@ void PolicyScheduler::LookAtBuckets() const {
   states_.clear();
   for (const auto& [key, state] : queue_.Buckets()) {
     keys_.push_back(key);
-    states_.push_back(state);
-    states_.back().max_batch_windows = options_.max_batch_windows;
+    BucketState& filled = states_.emplace_back(state);
+    filled.max_batch_windows = options_.max_batch_windows;
+    filled.latest_start -= cost_.Pass(key, std::min(filled.waiting_windows, filled.max_batch_windows));
   }
 }
 

@@ -38,9 +38,8 @@ inline size_t WindowSamples(absl::Duration audio) {
 struct Request final : FairQueue::Entry, std::enable_shared_from_this<Request> {
   explicit Request(const Arrival& arrival)
       : Entry({0, WindowSamples(arrival.audio)}, arrival.client, arrival.priority, std::min(arrival.audio, kWindow),
-              static_cast<size_t>(WindowCount(arrival.audio))),
+              arrival.time + arrival.deadline),
         arrived(arrival.time),
-        deadline(arrival.time + arrival.deadline),
         gives_up(arrival.time + arrival.patience),
         windows(WindowCount(arrival.audio)),
         untaken(windows),
@@ -49,7 +48,6 @@ struct Request final : FairQueue::Entry, std::enable_shared_from_this<Request> {
   absl::Duration work() const { return window_audio() * windows; }
 
   const absl::Time arrived;
-  const absl::Time deadline;
   const absl::Time gives_up;
   const int windows;
   int untaken;                // not on the device yet

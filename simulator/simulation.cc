@@ -108,7 +108,7 @@ class Simulation {
     balancer_->Begin(index);
     replica.live.insert(request);
     replica.fairness.Queued(*request, now_);
-    const absl::Time leaves = std::min(request->deadline, request->gives_up);
+    const absl::Time leaves = std::min(request->deadline(), request->gives_up);
     if (leaves < absl::InfiniteFuture()) Foresee(leaves, EventKind::kLeave, index, request);
     DispatchAt(index, now_);
   }
@@ -173,7 +173,7 @@ class Simulation {
     replicas_[index].scheduler->Abandon(request);
     replicas_[index].fairness.Left(request, request.untaken);
     results_.windows_unanswered += request.windows - request.unscored;
-    End(index, request, request.deadline <= request.gives_up ? Outcome::kExpired : Outcome::kCancelled);
+    End(index, request, request.deadline() <= request.gives_up ? Outcome::kExpired : Outcome::kCancelled);
   }
 
   void End(size_t index, Request& request, Outcome outcome) {
