@@ -3,7 +3,9 @@
 import re
 
 import grpc
+import numpy as np
 import pytest
+import soundfile
 from conftest import must_run, run
 from fake_server import FakeService, Refusal, serving
 from real_server import MELODY, ROOT
@@ -85,6 +87,25 @@ def test_streams_a_file_of_any_size(program, tmp_path):
     assert (list(call.config.heads), call.config.top_k) == (["makam"], 2)
     assert call.data == bytes(600_000)
     assert call.largest_chunk == 256 * 1024
+
+
+def test_streams_a_clip_window_by_window(program, server, melody_lines):
+    options = [f"--server={server.address}", "--heads=mtat,makam", "--top-k=2", "--stream"]
+    lines = must_run(*program, *options, MELODY).splitlines()
+    assert lines[-4:] == melody_lines
+    names = [line.split("\t")[0] for line in lines]
+    assert names == [f"{MELODY}@{start}s" for start in (0, 5, 9) for _ in range(4)] + [str(MELODY)] * 4
+
+
+def test_finds_a_clip_most_similar_to_itself(server, tmp_path):
+    samples, rate = soundfile.read(MELODY)
+    other = tmp_path / "noise.wav"
+    soundfile.write(other, np.random.default_rng(1).uniform(-0.5, 0.5, len(samples)), rate)
+    ranked = must_run(
+        "python", EXAMPLES / "python/similar.py", f"--server={server.address}", MELODY, other
+    ).splitlines()
+    assert [line.split("\t")[1] for line in ranked] == [str(MELODY), str(other)]
+    assert ranked[0].startswith("1.0000")
 
 
 def test_a_shell_script_prints_the_tags_of_a_clip(server):
