@@ -1,6 +1,7 @@
 """The Helm chart: what it renders for each file of ci/ is valid for Kubernetes and agrees with the server's flags."""
 
 import functools
+import json
 import re
 from pathlib import Path
 
@@ -142,6 +143,15 @@ def test_spreads_a_bulk_list_over_the_pods_of_an_indexed_job():
     assert (job["completionMode"], job["completions"], job["parallelism"]) == ("Indexed", 4, 4)
     assert environment == {"CULTURETAG_SERVER": "release-culturetag:50051", "WORKERS": "4", "CHUNK_FILES": "100"}
     assert container["command"] == ["culturetag-bulk", "/input/lists/all.txt", "/input", "/output"]
+
+
+def test_carries_a_clip_that_can_be_tagged(server):
+    pod = one("Pod", render(MINIMAL))["spec"]["containers"][0]
+    command, options = pod["command"][0], pod["command"][1:] + pod["args"]
+    assert (command, options[-1]) == ("culturetag", "/clip/clip.ogg")
+    arguments = [*options[:-1], CHART / "files/clip.ogg", "--server", server.address]
+    (tagged,) = json.loads(run_tool(ROOT / "build/release/bin/culturetag", *arguments))
+    assert tagged["audio"]["format"] == "OGG/VORBIS"
 
 
 # --- What it refuses
