@@ -4,7 +4,7 @@ import re
 
 import pytest
 import yaml
-from deploy_tools import DEPLOY, run_tool
+from deploy_tools import DEPLOY, ROOT, run_tool
 
 COMPOSE = DEPLOY / "compose/compose.yaml"
 DOCKERFILE = DEPLOY / "docker/Dockerfile"
@@ -22,6 +22,15 @@ def test_the_dockerfile_passes_hadolint():
 
 def test_scripts_pass_shellcheck():
     run_tool("shellcheck", DEPLOY / "bulk/culturetag-bulk", DEPLOY / "helm/check_cluster")
+
+
+def test_the_image_is_built_from_every_folder_that_cmake_enters():
+    folders = set(re.findall(r"add_subdirectory\((\w+)\)", (ROOT / "CMakeLists.txt").read_text())) - {"tests"}
+    copied = set(re.findall(r"^COPY (\w+) \1$", DOCKERFILE.read_text(), re.MULTILINE))
+    sent = set(re.findall(r"^!(\w+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
+    assert folders
+    assert folders <= copied
+    assert folders <= sent
 
 
 def test_the_last_stage_runs_as_nobody_and_has_no_compiler():
