@@ -1,5 +1,6 @@
 """The Grafana dashboard and the alerts: what they say of themselves, and of a live server through a real Prometheus."""
 
+import copy
 import json
 import math
 import re
@@ -13,6 +14,10 @@ from pathlib import Path
 import pytest
 import yaml
 from deploy_tools import DEPLOY, ROOT, TOOLS, load_module, run_tool
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.cog.plugins import register_default_plugins
+from grafana_foundation_sdk.models.dashboard import Dashboard as GrafanaDashboard
+from grafana_foundation_sdk.models.timeseries import FieldConfig
 from real_server import MELODY, Server
 
 from culturetag.v1 import tagging_pb2, tagging_pb2_grpc
@@ -34,6 +39,14 @@ DATA_TIMEOUT_S = 120
 def test_the_dashboard_is_what_its_generator_writes():
     generator = load_module(DEPLOY / "grafana/dashboard.py")
     assert (DEPLOY / "grafana/culturetag.json").read_text() == generator.rendered(), "run deploy/grafana/dashboard.py"
+
+
+def test_grafanas_own_types_know_every_field_of_the_dashboard():
+    register_default_plugins()
+    assert_nothing_is_lost(DASHBOARD, GrafanaDashboard.from_json(copy.deepcopy(DASHBOARD)))
+    for panel in PANELS:
+        custom = panel["fieldConfig"]["defaults"].get("custom", {})
+        assert_nothing_is_lost(custom, FieldConfig.from_json(copy.deepcopy(custom)))
 
 
 def test_every_panel_says_what_it_shows_and_in_which_unit():
@@ -145,6 +158,24 @@ def tag_melody(server: Server) -> None:
     audio = tagging_pb2.Audio(encoded=MELODY.read_bytes())
     with server.channel() as channel:
         tagging_pb2_grpc.TaggingServiceStub(channel).Tag(tagging_pb2.TagRequest(audio=audio))
+
+
+def assert_nothing_is_lost(written, read) -> None:
+    """All of `written` is in what Grafana's types read of it, which drop what they don't know and add defaults."""
+    encoded = json.loads(JSONEncoder().encode(read))
+
+    def check(part, whole, path: str) -> None:
+        if isinstance(part, dict):
+            for key, value in part.items():
+                assert key in whole, f"{path}/{key}"
+                check(value, whole[key], f"{path}/{key}")
+        elif isinstance(part, list):
+            for i, (value, other) in enumerate(zip(part, whole, strict=True)):
+                check(value, other, f"{path}/{i}")
+        else:
+            assert part == whole, path
+
+    check(written, encoded, "")
 
 
 def expressions() -> list[str]:
