@@ -173,6 +173,11 @@ def test_carries_a_clip_that_can_be_tagged(server):
         ),
         (["--set", "autoscaling.minReplicas=11"], "autoscaling: minReplicas is more than maxReplicas"),
         (["--set", "bulk.enabled=true"], "bulk: set input.claim and output.claim"),
+        (["--set", "client.tlsSecretName=ca"], "client.tlsSecretName: needs tls.secretName, too"),
+        (
+            ["--set", "tls.secretName=tls,bulk.enabled=true,bulk.input.claim=music,bulk.output.claim=tags"],
+            "client.tlsSecretName: bulk workers have to know whose certificates to trust",
+        ),
         (["--set", "replicas=3"], "additional properties 'replicas' not allowed"),
         (["--set", "flags.listen=0.0.0.0:1"], "'not' failed"),
         (["--set", "drain.timeoutSeconds=30s"], "got string, want integer"),

@@ -78,4 +78,10 @@ grpc:
 {{- if and .Values.bulk.enabled (not (and .Values.bulk.input.claim .Values.bulk.output.claim)) -}}
 {{- fail "bulk: set input.claim and output.claim" -}}
 {{- end -}}
+{{- if and .Values.tls.secretName .Values.bulk.enabled (not .Values.client.tlsSecretName) -}}
+{{- fail "client.tlsSecretName: bulk workers have to know whose certificates to trust" -}}
+{{- end -}}
+{{- if and .Values.client.tlsSecretName (not .Values.tls.secretName) -}}
+{{- fail "client.tlsSecretName: needs tls.secretName, too" -}}
+{{- end -}}
 {{- end -}}

@@ -127,12 +127,13 @@
 
 {{/* Arguments, mounts and volumes of a pod that calls the service with `culturetag`. */}}
 {{- define "culturetag.clientArgs" -}}
-{{- if .Values.tls.secretName }}--tls, {{ if .Values.client.caSecretName }}--tls-ca, /client-tls/ca.crt, {{ end }}{{ end -}}
+{{- if .Values.client.tlsSecretName }}--tls-ca, /client-tls/ca.crt, {{ end -}}
+{{- if .Values.tls.clientCaSecretName }}--tls-cert, /client-tls/tls.crt, --tls-key, /client-tls/tls.key, {{ end -}}
 {{- if .Values.client.tokenSecretName }}--token-file, /client-token/token, {{ end -}}
 {{- end -}}
 
 {{- define "culturetag.clientVolumeMounts" -}}
-{{- if .Values.client.caSecretName }}
+{{- if .Values.client.tlsSecretName }}
 - { name: client-tls, mountPath: /client-tls, readOnly: true }
 {{- end }}
 {{- if .Values.client.tokenSecretName }}
@@ -141,7 +142,7 @@
 {{- end -}}
 
 {{- define "culturetag.clientVolumes" -}}
-{{- with .Values.client.caSecretName }}
+{{- with .Values.client.tlsSecretName }}
 - name: client-tls
   secret: { secretName: {{ . }} }
 {{- end }}
