@@ -35,6 +35,9 @@ constexpr int kQueuedPerDecoder = 32;
 // cut off then.
 constexpr absl::Duration kFlushTime = absl::Seconds(1);
 
+// Fills a link of 50 ms and 5 MB/s for each stream.
+constexpr int kStreamLookaheadBytes = 256 << 10;
+
 enum class Phase { kLoading, kServing, kDraining };
 
 class RunningServer final : public Server {
@@ -61,6 +64,10 @@ class RunningServer final : public Server {
     grpc::ServerBuilder builder;
     builder.AddListeningPort(config_.listen, grpc::InsecureServerCredentials(), &port_);
     builder.SetMaxReceiveMessageSize(static_cast<int>(config_.max_request_bytes));
+    // What gRPC takes from the network before a stream asks for it. Left alone it grows with the connection's speed, to
+    // megabytes for each stream that the device holds up.
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kStreamLookaheadBytes);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port is a mistake, not a partner
     builder.RegisterService(&service_);
     grpc_ = builder.BuildAndStart();

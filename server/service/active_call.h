@@ -45,7 +45,7 @@ class Tagger::ActiveCall : public std::enable_shared_from_this<ActiveCall> {
   virtual absl::Duration waiting_for_audio() const { return absl::ZeroDuration(); }
   virtual bool is_stream() const { return false; }
   // Whether another window may follow; may wait for that.
-  virtual bool HasRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return in_flight_ < tagger_.WindowLimit(model_); }
+  virtual bool HasRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return tagger_.HasRoom(model_, in_flight_); }
 
   void Decode() ABSL_LOCKS_EXCLUDED(mutex_);
   // A window's result has left: there is room for another. Thread-safe.

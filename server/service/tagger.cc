@@ -63,10 +63,12 @@ void Tagger::ActiveCall::ReleaseWindow() {
   bool resume = false;
   {
     absl::MutexLock lock(&mutex_);
+    if (ended_) return;
     --in_flight_;
+    --tagger_.windows_in_flight_;
     if (sink_->holds_windows()) --held_;
     ++progress_;
-    resume = parked_ && !failure_.has_value() && in_flight_ < tagger_.WindowLimit(model_);
+    resume = parked_ && !failure_.has_value() && tagger_.HasRoom(model_, in_flight_);
     if (resume) {
       parked_ = false;
       ++active_;
@@ -87,6 +89,7 @@ void Tagger::ActiveCall::Leave() {
     const bool done = failure_.has_value() || (all_read_ && in_flight_ == 0);
     if (--active_ > 0 || !done || ended_) return;
     ended_ = true;
+    tagger_.windows_in_flight_ -= in_flight_;
     if (failure_.has_value()) status = *failure_;
   }
   End(status);
@@ -152,6 +155,7 @@ absl::Status Tagger::ActiveCall::Score(std::vector<Window> windows) {
       samples.push_back(std::move(window.samples));
     }
     in_flight_ += static_cast<int64_t>(samples.size());
+    tagger_.windows_in_flight_ += static_cast<int64_t>(samples.size());
   }
   tagger_.batcher_.Push(submission_, std::move(samples));
   return absl::OkStatus();
@@ -304,12 +308,11 @@ absl::StatusOr<int> Tagger::FindModel(absl::string_view name) const {
   return absl::NotFoundError(absl::StrCat("there is no model '", name, "'; there are: ", absl::StrJoin(names, ", ")));
 }
 
-int Tagger::WindowLimit(int model) {
-  // All calls together fill two batches, one on the device and one in the queue; none has fewer than two.
-  const int windows = 2 * batcher_.max_batch_windows(model);
-  absl::MutexLock lock(&mutex_);
-  const auto calls = std::max<int>(1, static_cast<int>(calls_.size()));
-  return std::max(2, (windows + calls - 1) / calls);
+// All calls together fill two batches, one on the device and one in the queue, and each may have two windows whatever the
+// others have: so none waits for another, and what all of them hold is bounded.
+bool Tagger::HasRoom(int model, int64_t in_flight) const {
+  constexpr int64_t kEach = 2;
+  return in_flight < kEach || windows_in_flight_ < 2 * batcher_.max_batch_windows(model);
 }
 
 void Tagger::Enter(const std::shared_ptr<ActiveCall>& call) {

@@ -5,6 +5,7 @@
 #ifndef CULTURETAG_SERVICE_TAGGER_H_
 #define CULTURETAG_SERVICE_TAGGER_H_
 
+#include <atomic>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -171,8 +172,8 @@ class Tagger {
   class StreamCall;
 
   absl::StatusOr<int> FindModel(absl::string_view name) const;
-  // How many windows a call may have between its decoder and its sink.
-  int WindowLimit(int model) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether a call that has `in_flight` windows between its decoder and its sink may have another.
+  bool HasRoom(int model, int64_t in_flight) const;
   void Enter(const std::shared_ptr<ActiveCall>& call) ABSL_LOCKS_EXCLUDED(mutex_);
   void Leave(ActiveCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
   bool NoneActive() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return calls_.empty(); }
@@ -184,6 +185,7 @@ class Tagger {
   Clock& clock_;
   Metrics& metrics_;
   ByteBudget spool_budget_;
+  std::atomic<int64_t> windows_in_flight_{0};  // of all calls
 
   absl::Mutex mutex_;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;

@@ -293,6 +293,45 @@ TEST_F(TaggerTest, LetsGoOfItsCalls) {
   while (!first.expired()) std::this_thread::yield();
 }
 
+TEST_F(TaggerTest, EmbedsAClipAsTheMeanOfItsWindows) {
+  const std::string audio = Samples(0.25, 0.5F);
+  EmbedRequest request;
+  request.audio = audio;
+  request.pcm = PcmFormat{PcmEncoding::kF32Le, kRate, 1};
+  request.include_windows = true;
+  absl::Notification done;
+  absl::StatusOr<EmbedResult> outcome;
+  tagger_->Embed(request, [&](absl::StatusOr<EmbedResult> result) {
+    outcome = std::move(result);
+    done.Notify();
+  });
+  done.WaitForNotification();
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  ASSERT_EQ(outcome->windows.size(), 3U);
+  EXPECT_EQ(outcome->windows[2].start_offset, absl::Milliseconds(150));
+  float sum = 0;
+  for (const WindowEmbedding& window : outcome->windows) {
+    ASSERT_EQ(window.values.size(), 1U);
+    sum += window.values[0];
+  }
+  ASSERT_EQ(outcome->values.size(), 1U);
+  EXPECT_NEAR(outcome->values[0], sum / 3, 1e-6);
+}
+
+TEST_F(TaggerTest, HoldsOnlyAFewWindowsOfALongTrack) {
+  model_.Hold();
+  const std::string audio = Samples(2, 0.5F);  // 20 windows
+  absl::Notification done;
+  tagger_->Tag(Request(audio), [&](absl::StatusOr<TagResult> result) {
+    EXPECT_EQ(result.value().window_count, 20);
+    done.Notify();
+  });
+  model_.WaitForPasses(1);
+  EXPECT_EQ(batcher_->Snapshot().pending_windows, 20);  // those to come count, too
+  for (int i = 0; i < 30; ++i) model_.Permit();
+  done.WaitForNotification();
+}
+
 TEST_F(TaggerTest, RefusesSamplesThatOverflowInTheResampler) {
   std::vector<float> loud(400);
   for (size_t i = 0; i < loud.size(); ++i) loud[i] = i % 7 < 3 ? 3e38F : -3e38F;
