@@ -1,0 +1,230 @@
+"""What the queue promises, measured on the real server.
+
+    .venv/bin/python tests/bench/queue_bench.py [--bundle bundles/demo] [--only overload,saturation,bulk,cancel]
+
+One block for each promise, as JSON. Clips are PCM at the model's rate, so that decoding costs next to nothing.
+
+- saturation: windows a second of the server with enough requests in flight, against the model alone in a loop at the
+  batch size that the server chose (engine_bench), in turns, three times; the median of the ratios of neighbours.
+- overload: three times the capacity for a minute, with deadlines, at the rate that the schedule says and not when
+  answers come; goodput, how fast refusals are, how many admitted requests meet their deadline.
+- bulk: clips one after the other, alone and beside a track of three hours in BULK.
+- cancel: how long the gauge of pending windows takes to fall after a hundred queued requests are cancelled.
+"""
+
+import argparse
+import asyncio
+import itertools
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import grpc
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+
+from real_server import BUNDLE, ROOT, UNLIMITED, Server, running_server
+
+from culturetag.v1 import tagging_pb2, tagging_pb2_grpc
+
+RATE = 24_000
+ENGINE_BENCH = ROOT / "build/release/bin/engine_bench"
+
+
+def clip(seconds: float, seed: int = 0) -> tagging_pb2.Audio:
+    samples = np.random.default_rng(seed).uniform(-3000, 3000, round(seconds * RATE)).astype("<i2")
+    pcm = tagging_pb2.Pcm(
+        encoding=tagging_pb2.ENCODING_S16LE, sample_rate_hz=RATE, channel_count=1, samples=samples.tobytes()
+    )
+    return tagging_pb2.Audio(pcm=pcm)
+
+
+def percentile(values: list[float], percent: float) -> float:
+    return float(np.percentile(values, percent)) if values else float("nan")
+
+
+class Calls:
+    """A stock asyncio client of one server."""
+
+    def __init__(self, server: Server):
+        self.server = server
+        self.channel = grpc.aio.insecure_channel(server.address, options=[*UNLIMITED, ("grpc.enable_retries", 0)])
+        self.stub = tagging_pb2_grpc.TaggingServiceStub(self.channel)
+
+    async def tag(self, audio: tagging_pb2.Audio, timeout: float, **options) -> tuple[str, float]:
+        """The status code's name and the seconds until it came."""
+        start = time.monotonic()
+        try:
+            await self.stub.Tag(tagging_pb2.TagRequest(audio=audio, top_k=1, **options), timeout=timeout)
+        except grpc.aio.AioRpcError as error:
+            return error.code().name, time.monotonic() - start
+        return "OK", time.monotonic() - start
+
+    async def windows_per_second(self, seconds: float, in_flight: int) -> float:
+        audio, end = clip(5), time.monotonic() + seconds
+
+        async def caller() -> None:
+            while time.monotonic() < end:
+                code, _ = await self.tag(audio, 600)
+                assert code == "OK", code
+
+        callers = [asyncio.create_task(caller()) for _ in range(in_flight)]
+        await asyncio.sleep(min(3.0, seconds / 4))  # until the pipe is full
+        before, start = self.server.metric("culturetag_windows_total"), time.monotonic()
+        await asyncio.sleep(end - time.monotonic())
+        rate = (self.server.metric("culturetag_windows_total") - before) / (time.monotonic() - start)
+        await asyncio.gather(*callers)
+        return rate
+
+
+def largest_batch(server: Server) -> int:
+    return int(float(re.search(r"culturetag_max_batch_windows\{[^}]*\} (\S+)", server.http("/metrics"))[1]))
+
+
+def engine_rate(bundle: Path, batch: int, seconds: float) -> float:
+    command = [ENGINE_BENCH, f"--bundle={bundle}", f"--batch={batch}", f"--seconds={seconds}"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["windows_per_second"]
+
+
+async def saturation(calls: Calls, options: argparse.Namespace) -> dict:
+    batch = largest_batch(calls.server)
+    turns = []
+    for _ in range(3):
+        alone = engine_rate(options.bundle, batch, options.seconds)
+        served = await calls.windows_per_second(options.seconds, 4 * batch + 4)
+        again = engine_rate(options.bundle, batch, options.seconds)
+        turns.append({"engine": [alone, again], "server": served, "ratio": served / ((alone + again) / 2)})
+    return {"batch": batch, "turns": turns, "median_ratio": statistics.median(turn["ratio"] for turn in turns)}
+
+
+async def overload(calls: Calls, options: argparse.Namespace) -> dict:
+    capacity = await calls.windows_per_second(options.seconds, 4 * largest_batch(calls.server) + 4)
+    rate, audio = 3 * capacity, clip(5)
+    deadline = max(1.0, 20 / capacity)
+    tasks, start = [], time.monotonic()
+    for index in itertools.count():
+        due = start + index / rate
+        if due > start + options.overload_seconds:
+            break
+        await asyncio.sleep(max(0, due - time.monotonic()))
+        tasks.append(asyncio.create_task(calls.tag(audio, deadline)))
+    outcomes = await asyncio.gather(*tasks)
+    seconds = time.monotonic() - start
+    refused = [took for code, took in outcomes if code == "RESOURCE_EXHAUSTED"]
+    good, late = (sum(code == name for code, _ in outcomes) for name in ("OK", "DEADLINE_EXCEEDED"))
+    return {
+        "capacity": capacity,
+        "offered": len(outcomes) / options.overload_seconds,
+        "deadline_s": deadline,
+        "goodput_of_capacity": good / seconds / capacity,
+        "admitted_in_time": good / max(1, good + late),
+        "refused": len(refused),
+        "refusal_ms": {"p50": 1000 * percentile(refused, 50), "p99": 1000 * percentile(refused, 99)},
+        "others": sorted({code for code, _ in outcomes} - {"OK", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}),
+    }
+
+
+async def bulk(calls: Calls, options: argparse.Namespace) -> dict:
+    """Clips at a fifth of the capacity, so that the device is mostly the track's."""
+    capacity = await calls.windows_per_second(options.seconds, 4 * largest_batch(calls.server) + 4)
+    batch = largest_batch(calls.server)
+
+    async def clips(seconds: float) -> list[float]:
+        audio, took, start = clip(5), [], time.monotonic()
+
+        async def one() -> None:
+            code, seconds_taken = await calls.tag(audio, 600)
+            assert code == "OK", code
+            took.append(seconds_taken)
+
+        tasks = []
+        for index in range(round(seconds * capacity / 5)):
+            await asyncio.sleep(max(0, start + index * 5 / capacity - time.monotonic()))
+            tasks.append(asyncio.create_task(one()))
+        await asyncio.gather(*tasks)
+        return took
+
+    alone = await clips(3 * options.seconds)
+
+    async def track() -> None:
+        def messages():
+            config = tagging_pb2.TagStreamConfig(
+                priority=tagging_pb2.PRIORITY_BULK,
+                top_k=1,
+                pcm=tagging_pb2.PcmFormat(encoding=tagging_pb2.ENCODING_S16LE, sample_rate_hz=RATE, channel_count=1),
+            )
+            yield tagging_pb2.TagStreamRequest(config=config)
+            data = clip(60).pcm.samples
+            for _ in range(180):
+                yield tagging_pb2.TagStreamRequest(data=data)
+
+        metadata = [("x-client-id", "bulk")]
+        async for _ in calls.stub.TagStream(messages(), metadata=metadata):
+            pass
+
+    running = asyncio.create_task(track())
+    await asyncio.sleep(3)
+    before, start = calls.server.metric("culturetag_windows_total"), time.monotonic()
+    beside = await clips(3 * options.seconds)
+    seconds = time.monotonic() - start
+    windows = calls.server.metric("culturetag_windows_total") - before
+    running.cancel()
+    track_rate = (windows - len(beside)) / seconds
+    left = capacity - len(beside) / seconds
+    return {
+        "batch_time_s": batch / capacity,
+        "clips": len(beside),
+        "p50_s": [percentile(alone, 50), percentile(beside, 50)],
+        "p99_s": [percentile(alone, 99), percentile(beside, 99)],
+        "p99_more_in_batch_times": (percentile(beside, 99) - percentile(alone, 99)) / (batch / capacity),
+        "track_windows_per_second": track_rate,
+        "track_of_what_clips_leave": track_rate / left,
+    }
+
+
+async def cancel(calls: Calls, options: argparse.Namespace) -> dict:
+    audio, took = clip(30), []
+    for _ in range(5):
+        tasks = [asyncio.create_task(calls.tag(audio, 600)) for _ in range(100)]
+        while calls.server.metric("culturetag_pending_windows") < 500:
+            await asyncio.sleep(0.02)
+        start = time.monotonic()
+        for task in tasks:
+            task.cancel()
+        while calls.server.metric("culturetag_pending_windows") > 2 * largest_batch(calls.server):
+            await asyncio.sleep(0)
+        took.append(1000 * (time.monotonic() - start))
+    return {"requests": 100, "ms_until_the_gauge_fell": took, "median_ms": statistics.median(took)}
+
+
+PROMISES = {"saturation": saturation, "overload": overload, "bulk": bulk, "cancel": cancel}
+
+
+async def measure(server: Server, options: argparse.Namespace) -> None:
+    calls = Calls(server)
+    for name in options.only or PROMISES:
+        print(json.dumps({name: await PROMISES[name](calls, options)}, indent=2), flush=True)
+    await calls.channel.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", type=Path, default=BUNDLE)
+    parser.add_argument("--only", type=lambda text: text.split(","))
+    parser.add_argument("--seconds", type=float, default=15, help="of each measurement of a rate")
+    parser.add_argument("--overload-seconds", type=float, default=60)
+    parser.add_argument("--server-flags", default="", help="more flags of the server, separated by spaces")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        with running_server(Path(folder), *options.server_flags.split(), bundle=options.bundle) as server:
+            asyncio.run(measure(server, options))
+
+
+if __name__ == "__main__":
+    main()
