@@ -174,7 +174,7 @@ def test_one_command_renders_trains_measures_and_writes_the_bundle(cache, tmp_pa
     result = CliRunner().invoke(demo, ["--cache-dir", str(work), "--output", str(tmp_path / "bundle")])
 
     assert result.exit_code == 0, result.output
-    assert plans == [Plan(steps=1200, batch=32, peak_rate=2e-3)]
+    assert plans == [Plan(steps=1800, batch=32, peak_rate=2e-3)]
     assert [len(read_split(work / split).clips) for split in cli._SIZES] == [4, 4, 4, 4]
     assert read_bundle(tmp_path / "bundle").manifest.version == "2.0.0"
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from culturetag_model.demo.windows import WINDOWS_PER_CLIP, Windows
+from culturetag_model.demo.windows import Windows
 
 _CROP_FRAMES = (93, 93, 93, 60, 38)
 """The lengths of a batch's windows, drawn evenly; clips shorter than a window are served as they are."""
@@ -38,31 +38,22 @@ def endless_order(count: int) -> Iterator[int]:
         yield from torch.randperm(count).tolist()
 
 
-def draw_batch(windows: Windows, clips: list[int]) -> Batch:
-    """A window of each of these clips, all cut to one random length at a random place, each coloured in its own way.
-
-    A clip's windows adjoin, so a window may be cut across them: it begins anywhere in the clip.
-    """
+def draw_batch(windows: Windows, indices: list[int]) -> Batch:
+    """The windows at `indices`, all cut to one random length at a random place, each coloured in its own way."""
     length = _CROP_FRAMES[int(torch.randint(len(_CROP_FRAMES), ()))]
-    start = int(torch.randint(WINDOWS_PER_CLIP * windows.tones.shape[1] - length + 1, ()))
+    start = int(torch.randint(windows.tones.shape[1] - length + 1, ()))
     frames = slice(start, start + length)
-    first = [WINDOWS_PER_CLIP * clip for clip in clips]
     return Batch(
-        inputs=_coloured(_whole(windows.features)[clips, frames].float().transpose(1, 2)),
-        tones=_whole(windows.tones)[clips, frames],
-        strokes=_whole(windows.strokes)[clips, frames],
-        tonics=windows.tonics[first],
-        heads=windows.heads[first],
-        modes=windows.modes[first],
-        metres=windows.metres[first],
-        instruments=windows.instruments[first],
-        labels={name: targets[first] for name, targets in windows.labels.items()},
+        inputs=_coloured(windows.features[indices, frames].float().transpose(1, 2)),
+        tones=windows.tones[indices, frames],
+        strokes=windows.strokes[indices, frames],
+        tonics=windows.tonics[indices],
+        heads=windows.heads[indices],
+        modes=windows.modes[indices],
+        metres=windows.metres[indices],
+        instruments=windows.instruments[indices],
+        labels={name: targets[indices] for name, targets in windows.labels.items()},
     )
-
-
-def _whole(frames: Tensor) -> Tensor:
-    """`[windows, frames, ...]` -> `[clips, frames of all its windows, ...]`, without a copy."""
-    return frames.reshape(-1, WINDOWS_PER_CLIP * frames.shape[1], *frames.shape[2:])
 
 
 def _coloured(features: Tensor) -> Tensor:

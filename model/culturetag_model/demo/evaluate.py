@@ -27,14 +27,14 @@ _HEADER = """# How well the demo bundle does, on renderings that it hasn't heard
 The demo model was trained only on synthetic renderings (FluidSynth, General MIDI), and it is measured here on
 synthetic renderings too. **Its tags on real recordings mean nothing.** The figures only show how far the tags follow
 the music that the tables of `culturetag_model/demo/data` define, and those were written so that a small network can
-learn it: all tonics lie within a quarter of a semitone of their mode's place (so modes are told apart at about one pitch,
-not at any), each metre has a narrow range of tempi of its own, and most recipes have instruments of their own.
+learn it: all tonics lie within a quarter of a semitone of their mode's place (so modes are told apart at about one
+pitch, not at any), each metre has a narrow range of tempi of its own, and most recipes have instruments of their own.
 
 - Two sets of clips of 10 s, in which both windows are averaged into a track's score, as the server does. Both hold out
   every melody (seeds of other random streams), tempi (bands 2 and 5, counted from zero, of 8 bands of equal ratio over
-  each metre's range) and tonics (bands 2 and 5 of 8 bands over half a semitone). `test` has {test_tracks} clips and plays
-  the soundfont presets that training has heard; `unheard` has {unheard_tracks} and plays only presets that it hasn't
-  (the last program of every timbre; `data/instruments.toml` lists them). The first columns are those of `test`.
+  each metre's range) and tonics (bands 2 and 5 of 8 bands over half a semitone). `test` has {test_tracks} clips and
+  plays the soundfont presets that training has heard; `unheard` has {unheard_tracks} and plays only presets that it
+  hasn't (the last program of every timbre; `data/instruments.toml` lists them). The first columns are those of `test`.
 - Nothing was chosen by these figures. Clips are degraded like the trained ones: sampling rates from 8 kHz, equaliser,
   noise, reverb, gain.
 - ROC-AUC and mAP are macro averages over the trained labels that have examples and counterexamples among the head's own

@@ -56,9 +56,9 @@ class Study:
 
 
 DEFAULT_STUDY = Study(
-    base=Plan(steps=400, batch=32, peak_rate=2e-3),
-    continuation=Plan(steps=100, batch=32, peak_rate=1e-3),
-    probes=Recipe(learning_rate=1e-2, max_epochs=60),
+    base=Plan(steps=200, batch=32, peak_rate=2e-3),
+    continuation=Plan(steps=60, batch=32, peak_rate=1e-3),
+    probes=Recipe(learning_rate=1e-2, max_epochs=30, patience=5),
 )
 
 

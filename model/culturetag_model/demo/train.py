@@ -118,7 +118,7 @@ def fit(
     parameters = [each for each in (*model.parameters(), *readouts.parameters()) if each.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=plan.peak_rate, betas=(0.9, 0.98), weight_decay=_WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, plan.steps))
-    order = endless_order(len(training) // WINDOWS_PER_CLIP)
+    order = endless_order(len(training))
     for step in tqdm(range(1, plan.steps + 1), desc="training", unit="step"):
         model.train()
         batch = draw_batch(training, [next(order) for _ in range(plan.batch)])
