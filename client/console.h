@@ -2,8 +2,9 @@
 #ifndef CULTURETAG_CLIENT_CONSOLE_H_
 #define CULTURETAG_CLIENT_CONSOLE_H_
 
-#include <istream>
 #include <ostream>
+
+#include "client/interrupts.h"
 
 namespace culturetag::client {
 
@@ -16,10 +17,13 @@ struct TextStyle {
 };
 
 struct Console {
-  std::istream& in;
+  int in;             // a file descriptor: live audio is read as it comes, without a stream's buffer
   std::ostream& out;  // results
   std::ostream& err;  // failures
   TextStyle style;    // of `out`
+  Interrupts& interrupts;
+  // Whether `err` is a terminal, where a line may be drawn over the one before.
+  bool show_progress = false;
 };
 
 }  // namespace culturetag::client

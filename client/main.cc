@@ -1,9 +1,11 @@
 // The command-line client of culturetag; everything is in cli.h.
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <iostream>
+#include <thread>
 
 #include "client/cli.h"
 
@@ -19,8 +21,28 @@ culturetag::client::TextStyle StyleOfStandardOutput() {
   return style;
 }
 
+// Hands Ctrl-C to the command that listens; otherwise, and the second time, it ends the program. Must run before any other
+// thread starts: they inherit that the signal is theirs no more.
+void WatchForInterrupts(culturetag::client::Interrupts& interrupts) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::thread([&interrupts, signals] {
+    int signal = 0;
+    do {
+      sigwait(&signals, &signal);
+    } while (interrupts.Raise());
+    _exit(128 + signal);
+  }).detach();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  return culturetag::client::RunCli(argc, argv, {std::cin, std::cout, std::cerr, StyleOfStandardOutput()});
+  auto& interrupts = *new culturetag::client::Interrupts;  // the thread that watches outlives main
+  WatchForInterrupts(interrupts);
+  return culturetag::client::RunCli(
+      argc, argv,
+      {STDIN_FILENO, std::cout, std::cerr, StyleOfStandardOutput(), interrupts, isatty(STDERR_FILENO) != 0});
 }

@@ -40,13 +40,15 @@ Json HeadsJson(const google::protobuf::RepeatedPtrField<v1::HeadResult>& heads) 
   return array;
 }
 
+Json WindowObject(const v1::WindowResult& window) {
+  return {{"start_seconds", Seconds(window.start_offset())},
+          {"duration_seconds", Seconds(window.duration())},
+          {"heads", HeadsJson(window.heads())}};
+}
+
 Json WindowsJson(const v1::TagResponse& response) {
   Json array = Json::array();
-  for (const v1::WindowResult& window : response.windows()) {
-    array.push_back({{"start_seconds", Seconds(window.start_offset())},
-                     {"duration_seconds", Seconds(window.duration())},
-                     {"heads", HeadsJson(window.heads())}});
-  }
+  for (const v1::WindowResult& window : response.windows()) array.push_back(WindowObject(window));
   return array;
 }
 
@@ -72,7 +74,7 @@ std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::erro
 
 }  // namespace
 
-const char kTagsJsonShape[] = R"(An array with one object for each FILE, in the order given:
+const char kTagsJsonShape[] = R"(An array with one object for each file, in the order given; with --jsonl an object a line, as they finish:
   {"file", "model", "model_version",
    "audio": {"duration_seconds", "sample_rate_hz", "channel_count", "format", "window_count"},
    "heads": [{"head", "tags": [{"label", "category", "score"}]}],
@@ -80,7 +82,8 @@ const char kTagsJsonShape[] = R"(An array with one object for each FILE, in the 
    "timing_seconds": {"decode", "queue", "inference", "total"}}
 "windows" is empty without --windows. In place of a file that failed:
   {"file", "error": {"code", "message", "field", "retry_after_seconds"}}
-"code" is the name of a gRPC status code; "field" and "retry_after_seconds" may be null.)";
+"code" is the name of a gRPC status code; "field" and "retry_after_seconds" may be null. With --live, each window is
+an object of its own, like those of "windows", and the object for the whole comes last.)";
 
 const char kModelsJsonShape[] = R"(An array with one object for each model, the default one first:
   {"name", "version", "backbone", "license", "description", "sample_rate_hz", "window_seconds",
@@ -108,6 +111,19 @@ std::string TagsJson(absl::string_view file, const v1::TagResponse& response) {
                  {"queue", Seconds(timing.queue())},
                  {"inference", Seconds(timing.inference())},
                  {"total", Seconds(timing.total())}}}});
+}
+
+std::string WindowJson(const v1::WindowResult& window) { return Dump(WindowObject(window)); }
+
+std::string FileNameInJson(absl::string_view file) {
+  // What a reader of the dumped string gets: the bytes that aren't UTF-8 are replaced by then.
+  return Json::parse(Dump(std::string(file))).get<std::string>();
+}
+
+std::string FileOfJson(absl::string_view line) {
+  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("file") || !json["file"].is_string()) return "";
+  return json["file"].get<std::string>();
 }
 
 std::string FailureJson(absl::string_view file, const Failure& failure) {

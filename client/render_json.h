@@ -21,6 +21,15 @@ extern const char kModelsJsonShape[];
 // One file's tags: an object.
 std::string TagsJson(absl::string_view file, const v1::TagResponse& response);
 
+// One window's tags: an object, as in the `windows` of TagsJson.
+std::string WindowJson(const v1::WindowResult& window);
+
+// How TagsJson writes the file's name, read back: what tells whether a file's tags are there.
+std::string FileNameInJson(absl::string_view file);
+
+// The member `file` of an object of TagsJson's; empty where `line` is no such object.
+std::string FileOfJson(absl::string_view line);
+
 // Why one file has no tags: an object with the members `file` and `error`.
 std::string FailureJson(absl::string_view file, const Failure& failure);
 

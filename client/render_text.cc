@@ -56,6 +56,10 @@ std::string TagsHeading(absl::string_view file, const v1::TagResponse& response,
       absl::StrFormat("%.3f s", ToSeconds(response.timing().total())), "\n");
 }
 
+void AppendTag(std::string* out, const v1::Tag& tag) {
+  absl::StrAppend(out, Printable(tag.label()), " ", ScoreText(tag.score()));
+}
+
 // The tags of the whole clip in one table, so that columns align over all heads.
 std::string HeadsText(const v1::TagResponse& response, const TextStyle& style) {
   TextTable table({{}, {false, IfDecorated(style, kDim)}, {true, {}}, {false, IfDecorated(style, kGreen)}});
@@ -76,10 +80,7 @@ std::string WindowsText(const v1::TagResponse& response, const TextStyle& style)
     const double start = ToSeconds(window.start_offset());
     std::string span = absl::StrFormat("%.1f-%.1f s", start, start + ToSeconds(window.duration()));
     for (const v1::HeadResult& head : window.heads()) {
-      const auto append_tag = [](std::string* out, const v1::Tag& tag) {
-        absl::StrAppend(out, Printable(tag.label()), " ", ScoreText(tag.score()));
-      };
-      table.AddRow({std::exchange(span, ""), Printable(head.head()), absl::StrJoin(head.tags(), ", ", append_tag)});
+      table.AddRow({std::exchange(span, ""), Printable(head.head()), absl::StrJoin(head.tags(), ", ", AppendTag)});
     }
   }
   return absl::StrCat("  ", Styled("windows", IfDecorated(style, kBold)), "\n", table.Render(4));
@@ -162,6 +163,15 @@ std::string TagsText(absl::string_view file, const v1::TagResponse& response, co
   std::string text = absl::StrCat(TagsHeading(file, response, style), "\n", HeadsText(response, style));
   if (!response.windows().empty()) absl::StrAppend(&text, WindowsText(response, style));
   return text;
+}
+
+std::string WindowText(const v1::WindowResult& window, const TextStyle& style) {
+  std::string line = absl::StrFormat("%8.1f s", ToSeconds(window.start_offset()));
+  for (const v1::HeadResult& head : window.heads()) {
+    absl::StrAppend(&line, "  ", Styled(Printable(head.head()), IfDecorated(style, kBold)), ": ",
+                    absl::StrJoin(head.tags(), ", ", AppendTag));
+  }
+  return absl::StrCat(line, "\n");
 }
 
 std::string ModelsText(const v1::ListModelsResponse& response, bool with_labels, const TextStyle& style) {

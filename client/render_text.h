@@ -16,6 +16,9 @@ namespace culturetag::client {
 // has them, the tags of each window.
 std::string TagsText(absl::string_view file, const v1::TagResponse& response, const TextStyle& style);
 
+// One window's tags on one line, with its line break: where it starts, then each head's tags.
+std::string WindowText(const v1::WindowResult& window, const TextStyle& style);
+
 // What each model is and which heads it has; `with_labels`: with their labels by category, too.
 std::string ModelsText(const v1::ListModelsResponse& response, bool with_labels, const TextStyle& style);
 

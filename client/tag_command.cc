@@ -1,199 +1,251 @@
 #include "client/tag_command.h"
 
+#include <algorithm>
 #include <cstddef>
-#include <deque>
+#include <list>
 #include <memory>
+#include <string>
+#include <thread>
+#include <unordered_set>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/optional.h"
+#include "client/adaptive_limit.h"
 #include "client/audio_file.h"
-#include "client/render_json.h"
+#include "client/file_list.h"
+#include "client/proto_duration.h"
 #include "client/render_text.h"
+#include "client/result_file.h"
+#include "client/tag_output.h"
 
 namespace culturetag::client {
 namespace {
 
+constexpr int kExitInterrupted = 130;  // as shells report SIGINT
+
 // How many outcomes may wait for that of a slow file before them. Keeps memory bounded over any number of files.
 constexpr std::size_t kMaxUnprinted = 256;
 
-// Writes outcomes in the chosen form, each as soon as it comes.
-class Printer {
- public:
-  Printer(const TagOptions& options, const Console& console)
-      : json_(options.json), outcomes_left_(options.files.size()), console_(console) {
-    if (json_) console_.out << "[\n";
-  }
+// What a stream holds of its file: a chunk here, as a message, and on gRPC's way to the socket.
+constexpr std::size_t kStreamBytes = std::size_t{4} << 20;
 
-  void Print(const std::string& file, const Outcome<v1::TagResponse>& outcome) {
-    --outcomes_left_;
-    if (const auto* const failure = std::get_if<Failure>(&outcome)) {
-      all_worked_ = false;
-      console_.err << FailureText(file, *failure) << std::flush;
-      if (json_) PrintElement(FailureJson(file, *failure));
-    } else if (json_) {
-      PrintElement(TagsJson(file, std::get<v1::TagResponse>(outcome)));
-    } else {
-      console_.out << separator_ << TagsText(file, std::get<v1::TagResponse>(outcome), console_.style) << std::flush;
-      separator_ = "\n";
-    }
-  }
-
-  // Ends the output and returns the exit code.
-  int Finish() {
-    if (json_) console_.out << "]\n";
-    return all_worked_ ? 0 : 1;
-  }
-
- private:
-  void PrintElement(const std::string& json) {
-    console_.out << json << (outcomes_left_ > 0 ? ",\n" : "\n") << std::flush;
-  }
-
-  const bool json_;
-  std::size_t outcomes_left_;
-  const Console& console_;
-  bool all_worked_ = true;
-  const char* separator_ = "";  // before the next file's text
-};
-
-// One run of the command. The calling thread reads, sends and prints; gRPC's threads only hand in outcomes.
+// One run of the command. The calling thread reads, sends and prints; other threads only hand in outcomes.
 class TagRun {
  public:
-  TagRun(const TagOptions& options, TaggingClient& client, const Console& console)
-      : options_(options), client_(client), console_(console), printer_(options, console) {}
+  // All must outlive it.
+  TagRun(const TagOptions& options, TaggingClient& client, const Console& console, TagOutput& output)
+      : options_(options), client_(client), console_(console), output_(output), limit_(options.concurrency) {}
 
-  // Returns the exit code. Waits for every call that it started.
-  int Run() {
-    for (const std::string& file : options_.files) {
-      AwaitRoomFor(0);
-      PrintFinished();
-      Start(file);
-    }
-    while (!entries_.empty()) PrintFirst();
-    return printer_.Finish();
-  }
+  // Hands every file's outcome to the output, except those that Ctrl-C kept from being sent. Returns whether there are such.
+  // Waits for every call that it started.
+  bool Run(const FileList& list) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Entry {
     const std::string& file;
     absl::optional<Outcome<v1::TagResponse>> outcome;  // guarded by mutex_
+    std::thread stream;                                // that of a file that goes by TagStream
   };
 
   // Reads `file` and sends it, or enters why that can't be.
   void Start(const std::string& file);
-  void Send(Entry& entry, std::string bytes);
-  std::unique_ptr<v1::TagRequest> MakeRequest(std::string bytes) const;
-  void HandIn(Entry& entry, Outcome<v1::TagResponse> outcome) ABSL_LOCKS_EXCLUDED(mutex_);
+  void SendWhole(Entry& entry, std::string bytes);
+  void SendStream(Entry& entry, AudioInput audio);
+  // Waits for room and takes it. Returns false where there is no server; the outcome then is entered.
+  bool TakeRoom(Entry& entry, std::size_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The outcome of a call that had taken room for `bytes`.
+  void HandIn(Entry& entry, std::size_t bytes, Outcome<v1::TagResponse> outcome) ABSL_LOCKS_EXCLUDED(mutex_);
+  void AdaptLimit(const Outcome<v1::TagResponse>& outcome) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  bool interrupted() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return interrupted_;
+  }
 
   // Blocks until a call with `bytes` of audio may be started.
   void AwaitRoomFor(std::size_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
-  // Blocks until the first entry has its outcome, prints it and drops the entry.
-  void PrintFirst() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Prints what can be printed in order without waiting, and more where too much has piled up behind a slow file.
+  // The entry to print next, once it has an outcome; end() while there is none.
+  std::list<Entry>::iterator NextPrintable() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Blocks until there is one, prints it and drops the entry.
+  void PrintNext() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Prints what can be printed without waiting, and more where too much has piled up behind a slow file.
   void PrintFinished() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const TagOptions& options_;
   TaggingClient& client_;
   const Console& console_;
-  Printer printer_;
-  std::deque<Entry> entries_;  // started and not yet printed, in the order given; this thread's, save for the outcomes
+  TagOutput& output_;
+  std::list<Entry> entries_;  // started and not yet printed, in the order given; this thread's, save for the outcomes
 
   absl::Mutex mutex_;
+  AdaptiveLimit limit_ ABSL_GUARDED_BY(mutex_);
   int calls_in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t bytes_in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool interrupted_ ABSL_GUARDED_BY(mutex_) = false;
   // The failure of the first file that found no server, until any other outcome shows that there is one.
   absl::optional<Failure> no_server_ ABSL_GUARDED_BY(mutex_);
   bool server_seen_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
+bool TagRun::Run(const FileList& list) {
+  const Interrupts::Listener listener(console_.interrupts, [this] {
+    absl::MutexLock lock(&mutex_);
+    interrupted_ = true;
+  });
+  std::size_t started = 0;
+  for (const std::string& file : list.files) {
+    AwaitRoomFor(0);
+    PrintFinished();
+    if (interrupted()) break;
+    ++started;
+    if (const auto failure = list.failures.find(file); failure != list.failures.end()) {
+      entries_.push_back({file, failure->second, {}});
+    } else {
+      Start(file);
+    }
+  }
+  while (!entries_.empty()) PrintNext();
+  return started < list.files.size();
+}
+
 void TagRun::Start(const std::string& file) {
-  Entry& entry = entries_.emplace_back(Entry{file, {}});
-  Outcome<std::string> bytes = ReadAudioFile(file, console_.in);
-  if (auto* const failure = std::get_if<Failure>(&bytes)) {
-    HandIn(entry, std::move(*failure));
+  Entry& entry = entries_.emplace_back(Entry{file, {}, {}});
+  Outcome<AudioInput> input = OpenAudioFile(file, console_.in, options_.stream_above_bytes);
+  if (auto* const failure = std::get_if<Failure>(&input)) {
+    absl::MutexLock lock(&mutex_);
+    entry.outcome = std::move(*failure);
+  } else if (auto& audio = std::get<AudioInput>(input); audio.rest != nullptr) {
+    SendStream(entry, std::move(audio));
   } else {
-    Send(entry, std::get<std::string>(std::move(bytes)));
+    SendWhole(entry, std::move(audio.bytes));
   }
 }
 
-void TagRun::Send(Entry& entry, std::string bytes) {
+void TagRun::SendWhole(Entry& entry, std::string bytes) {
   const std::size_t size = bytes.size();
-  AwaitRoomFor(size);
-  {
-    absl::MutexLock lock(&mutex_);
-    if (no_server_.has_value() && !server_seen_) {
-      entry.outcome = *no_server_;
-      return;
-    }
-    ++calls_in_flight_;
-    bytes_in_flight_ += size;
-  }
-  client_.Tag(MakeRequest(std::move(bytes)), [this, &entry, size](Outcome<v1::TagResponse> outcome) {
-    absl::MutexLock lock(&mutex_);
-    --calls_in_flight_;
-    bytes_in_flight_ -= size;
-    const Failure* const failure = std::get_if<Failure>(&outcome);
-    if (failure != nullptr && failure->server_unreachable) {
-      no_server_ = *failure;
-    } else {
-      server_seen_ = true;
-    }
-    entry.outcome = std::move(outcome);
+  if (!TakeRoom(entry, size)) return;
+  auto request = std::make_unique<v1::TagRequest>(MakeTagRequest(options_));
+  request->mutable_audio()->set_encoded(std::move(bytes));
+  client_.Tag(std::move(request), [this, &entry, size](Outcome<v1::TagResponse> outcome) {
+    HandIn(entry, size, std::move(outcome));
   });
 }
 
-std::unique_ptr<v1::TagRequest> TagRun::MakeRequest(std::string bytes) const {
-  auto request = std::make_unique<v1::TagRequest>();
-  request->mutable_audio()->set_encoded(std::move(bytes));
-  request->set_model(options_.model);
-  request->mutable_heads()->Add(options_.heads.begin(), options_.heads.end());
-  request->set_top_k(options_.top_k);
-  request->set_min_score(options_.min_score);
-  request->set_include_windows(options_.include_windows);
-  request->set_priority(options_.priority);
-  return request;
+void TagRun::SendStream(Entry& entry, AudioInput audio) {
+  if (!TakeRoom(entry, kStreamBytes)) return;
+  entry.stream = std::thread([this, &entry, audio = std::move(audio)] {
+    HandIn(entry, kStreamBytes, client_.TagStream(MakeStreamConfig(options_), audio, [](const v1::WindowResult&) {}));
+  });
 }
 
-void TagRun::HandIn(Entry& entry, Outcome<v1::TagResponse> outcome) {
+bool TagRun::TakeRoom(Entry& entry, std::size_t bytes) {
+  AwaitRoomFor(bytes);
   absl::MutexLock lock(&mutex_);
+  if (no_server_.has_value() && !server_seen_) {
+    entry.outcome = *no_server_;
+    return false;
+  }
+  ++calls_in_flight_;
+  bytes_in_flight_ += bytes;
+  return true;
+}
+
+void TagRun::HandIn(Entry& entry, std::size_t bytes, Outcome<v1::TagResponse> outcome) {
+  absl::MutexLock lock(&mutex_);
+  --calls_in_flight_;
+  bytes_in_flight_ -= bytes;
+  AdaptLimit(outcome);
+  const Failure* const failure = std::get_if<Failure>(&outcome);
+  if (failure != nullptr && failure->server_unreachable) {
+    no_server_ = *failure;
+  } else {
+    server_seen_ = true;
+  }
   entry.outcome = std::move(outcome);
+}
+
+void TagRun::AdaptLimit(const Outcome<v1::TagResponse>& outcome) {
+  if (const auto* const response = std::get_if<v1::TagResponse>(&outcome)) {
+    limit_.OnAnswer(FromProto(response->timing().queue()), FromProto(response->timing().inference()));
+  } else if (std::get<Failure>(outcome).code == "RESOURCE_EXHAUSTED") {
+    limit_.OnRefusal();
+  }
 }
 
 void TagRun::AwaitRoomFor(std::size_t bytes) {
   const auto has_room = [this, bytes] {
     mutex_.AssertHeld();
-    return calls_in_flight_ == 0 ||
-           (calls_in_flight_ < options_.concurrency && bytes_in_flight_ + bytes <= options_.max_bytes_in_flight);
+    return calls_in_flight_ == 0 || (interrupted_ && bytes == 0) ||
+           (calls_in_flight_ < limit_.limit() && bytes_in_flight_ + bytes <= options_.max_bytes_in_flight);
   };
   mutex_.LockWhen(absl::Condition(&has_room));
   mutex_.Unlock();
 }
 
-void TagRun::PrintFirst() {
-  Entry& entry = entries_.front();
-  mutex_.LockWhen(absl::Condition(
-      +[](Entry* first) { return first->outcome.has_value(); }, &entry));
-  const Outcome<v1::TagResponse> outcome = *std::move(entry.outcome);
+std::list<TagRun::Entry>::iterator TagRun::NextPrintable() {
+  const auto is_finished = [](const Entry& entry) { return entry.outcome.has_value(); };
+  if (!output_.ordered()) return std::find_if(entries_.begin(), entries_.end(), is_finished);
+  return !entries_.empty() && is_finished(entries_.front()) ? entries_.begin() : entries_.end();
+}
+
+void TagRun::PrintNext() {
+  auto next = entries_.end();
+  const auto find_next = [this, &next] {
+    mutex_.AssertHeld();
+    next = NextPrintable();
+    return next != entries_.end();
+  };
+  mutex_.LockWhen(absl::Condition(&find_next));
+  const Outcome<v1::TagResponse> outcome = *std::move(next->outcome);
   mutex_.Unlock();
-  printer_.Print(entry.file, outcome);
-  entries_.pop_front();
+  if (next->stream.joinable()) next->stream.join();
+  output_.Print(next->file, outcome);
+  entries_.erase(next);
 }
 
 void TagRun::PrintFinished() {
-  const auto first_is_finished = [this] {
+  const auto can_print = [this] {
     absl::MutexLock lock(&mutex_);
-    return entries_.front().outcome.has_value();
+    return NextPrintable() != entries_.end();
   };
-  while (!entries_.empty() && (entries_.size() >= kMaxUnprinted || first_is_finished())) PrintFirst();
+  while (entries_.size() >= kMaxUnprinted || can_print()) PrintNext();
+}
+
+// Takes from the list what `results` has, and what is there twice.
+void SkipFinished(const ResultFile& results, FileList& list) {
+  std::unordered_set<std::string> seen;
+  const auto is_done = [&](const std::string& file) { return results.Has(file) || !seen.insert(file).second; };
+  list.files.erase(std::remove_if(list.files.begin(), list.files.end(), is_done), list.files.end());
 }
 
 }  // namespace
 
 int RunTag(const TagOptions& options, TaggingClient& client, const Console& console) {
-  return TagRun(options, client, console).Run();
+  Outcome<FileList> listed = ListFiles(options.files, console.in);
+  if (const auto* const failure = std::get_if<Failure>(&listed)) {
+    console.err << FailureText(options.files.list, *failure);
+    return 1;
+  }
+  auto& list = std::get<FileList>(listed);
+  std::unique_ptr<ResultFile> results;
+  if (!options.result_file.empty()) {
+    Outcome<std::unique_ptr<ResultFile>> opened = ResultFile::Open(options.result_file, options.format);
+    if (const auto* const failure = std::get_if<Failure>(&opened)) {
+      console.err << FailureText(options.result_file, *failure);
+      return 1;
+    }
+    results = std::get<std::unique_ptr<ResultFile>>(std::move(opened));
+    SkipFinished(*results, list);
+  }
+  TagOutput output(options, list.files.size(), results.get(), console);
+  const bool interrupted = TagRun(options, client, console, output).Run(list);
+  const bool all_worked = output.Finish();
+  if (interrupted) return kExitInterrupted;
+  return all_worked ? 0 : 1;
 }
 
 }  // namespace culturetag::client

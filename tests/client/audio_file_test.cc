@@ -1,11 +1,12 @@
 #include "client/audio_file.h"
 
 #include <filesystem>
-#include <sstream>
+#include <string>
 #include <variant>
 
 #include <gtest/gtest.h>
 
+#include "client/run_culturetag.h"
 #include "client/temporary_folder.h"
 
 namespace culturetag::client {
@@ -13,19 +14,18 @@ namespace {
 
 class ReadAudioFileTest : public testing::Test {
  protected:
-  std::string Bytes(const std::string& name) {
-    const Outcome<std::string> outcome = ReadAudioFile(name, standard_input_);
+  std::string Bytes(const std::string& name, const std::string& standard_input = "") {
+    const Outcome<std::string> outcome = ReadAudioFile(name, InputFile(standard_input).fd());
     return std::holds_alternative<std::string>(outcome) ? std::get<std::string>(outcome) : "(failed)";
   }
 
   std::string Error(const std::string& name) {
-    const Outcome<std::string> outcome = ReadAudioFile(name, standard_input_);
+    const Outcome<std::string> outcome = ReadAudioFile(name, InputFile("").fd());
     const auto* const failure = std::get_if<Failure>(&outcome);
     return failure == nullptr ? "(worked)" : failure->code + ": " + failure->message;
   }
 
   TemporaryFolder folder_;
-  std::istringstream standard_input_;
 };
 
 TEST_F(ReadAudioFileTest, ReturnsEveryByteOfAFile) {
@@ -36,8 +36,7 @@ TEST_F(ReadAudioFileTest, ReturnsEveryByteOfAFile) {
 }
 
 TEST_F(ReadAudioFileTest, ReadsStandardInputToItsEnd) {
-  standard_input_.str(std::string(70000, 'y'));
-  EXPECT_EQ(Bytes("-"), std::string(70000, 'y'));
+  EXPECT_EQ(Bytes("-", std::string(70000, 'y')), std::string(70000, 'y'));
 }
 
 TEST_F(ReadAudioFileTest, SaysThatAFileIsMissing) {
@@ -57,6 +56,25 @@ TEST_F(ReadAudioFileTest, RefusesAFileThatNoRequestCanCarryWithoutReadingIt) {
   const std::string file = folder_.Write("huge.wav", "");
   std::filesystem::resize_file(file, std::uintmax_t{1} << 40);  // a hole: no disk space
   EXPECT_EQ(Error(file), "INVALID_ARGUMENT: the input is larger than 2 GiB, the most that one request can carry");
+}
+
+TEST(OpenAudioFileTest, LeavesTheRestOfALargeInputToBeRead) {
+  const InputFile in(std::string(100000, 'z'));
+  const Outcome<AudioInput> outcome = OpenAudioFile("-", in.fd(), 65536);
+  const auto& input = std::get<AudioInput>(outcome);
+  ASSERT_NE(input.rest, nullptr);
+  std::string rest(100000, '\0');
+  const std::size_t count = std::get<std::size_t>(input.rest->Read(rest.data(), rest.size()));
+  EXPECT_EQ(input.bytes + rest.substr(0, count), std::string(100000, 'z'));
+}
+
+TEST(OpenAudioFileTest, ReadsNothingOfALargeFile) {
+  const TemporaryFolder folder;
+  const Outcome<AudioInput> outcome = OpenAudioFile(folder.Write("a.wav", "12345"), -1, 4);
+  const auto& input = std::get<AudioInput>(outcome);
+  ASSERT_NE(input.rest, nullptr);
+  EXPECT_EQ(input.bytes, "");
+  EXPECT_TRUE(input.rest->rewindable());
 }
 
 }  // namespace

@@ -33,7 +33,17 @@ TEST(CommandLineTest, ExitsWithTwoAndNamesWhatIsWrong) {
       {{"models", "--nope"}, "--nope"},
       {{"tag", "a", "--top-k", "-1"}, "--top-k: Value -1 not in range 0 to"},
       {{"tag", "a", "--min-score", "1.5"}, "--min-score: Value 1.5 not in range 0"},
-      {{"tag", "a", "--concurrency", "0"}, "--concurrency: Value 0 not in range 1 to 256"},
+      {{"tag", "a", "--jobs", "-1"}, "--jobs: Value -1 not in range 0 to 256"},
+      {{"tag", "a", "--json", "--csv"}, "--json excludes --csv"},
+      {{"tag", "a", "--json", "--out", "o"}, "--json: nothing can be appended to an array; --out takes --jsonl or --csv"},
+      {{"tag", "a", "-0"}, "--null requires --files-from"},
+      {{"tag", "a", "--live"}, "FILE: --live reads standard input and no file"},
+      {{"tag", "a", "--rate", "8000"}, "--rate requires --live"},
+      {{"tag", "--live", "--rate", "1"}, "--rate: Value 1 not in range 4000 to 384000"},
+      {{"tag", "--live", "--csv"}, "--csv: --live prints text or --json"},
+      {{"tag", "a", "--tls-cert", "/dev/null"}, "--tls-cert requires --tls-key"},
+      {{"embed", "a"}, "-o or --out is required"},
+      {{"embed", "a", "b", "-o", "c"}, "-o: is for one FILE; give more of them a folder with --out"},
       {{"tag", "a", "--priority", "high"}, "--priority: high not in {interactive,bulk}"},
       {{"tag", "a", "--timeout", "60"}, "--timeout: `60` is no duration; write 500ms, 60s or 2m"},
       {{"tag", "a", "--timeout", "0s"}, "--timeout: `0s` is no duration"},
@@ -58,6 +68,36 @@ TEST(CommandLineTest, PrintsHelpWithExamplesAndShapesForEveryCommand) {
   EXPECT_EQ(models.exit_code, 0);
   EXPECT_THAT(models.out, HasSubstr("\n  culturetag models\n"));
   EXPECT_THAT(models.out, HasSubstr(R"("untrained_reason")"));
+}
+
+TEST(CommandLineTest, SaysWhetherTheServerServes) {
+  FakeTaggingService service({});
+  const Finished healthy = RunCulturetag({"health", "--server", service.address()});
+  EXPECT_EQ(healthy.out, "SERVING\n");
+  EXPECT_EQ(healthy.exit_code, 0);
+  service.SetServing(false);
+  const Finished draining = RunCulturetag({"health", "--server", service.address()});
+  EXPECT_EQ(draining.out, "NOT_SERVING\n");
+  EXPECT_EQ(draining.exit_code, 1);
+}
+
+TEST(CommandLineTest, SendsTokenAndClientIdOfItsOptions) {
+  std::string token;
+  std::string client_id;
+  FakeTaggingService service([&](auto& context, const auto&, auto&) {
+    const auto value = [&context](const char* key) {
+      const auto found = context.client_metadata().find(key);
+      return found == context.client_metadata().end() ? "" : std::string(found->second.data(), found->second.size());
+    };
+    token = value("authorization");
+    client_id = value("x-client-id");
+    return grpc::Status::OK;
+  });
+  setenv("CULTURETAG_TOKEN", "s3cret", 1);
+  EXPECT_EQ(RunCulturetag({"tag", "-", "--client-id", "batch", "--server", service.address()}, "s").exit_code, 0);
+  unsetenv("CULTURETAG_TOKEN");
+  EXPECT_EQ(token, "Bearer s3cret");
+  EXPECT_EQ(client_id, "batch");
 }
 
 TEST(CommandLineTest, PrintsItsVersion) { EXPECT_THAT(RunCulturetag({"--version"}).out, StartsWith("culturetag ")); }

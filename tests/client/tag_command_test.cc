@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <fstream>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -133,20 +132,19 @@ TEST_F(TagCommandTest, HoldsAFileBackThatIsTooMuchBesideThoseInFlight) {
   FakeTaggingService service([&](auto&, const auto& request, auto& response) {
     if (request.audio().encoded() == "second") second_arrived.Notify();
     if (request.audio().encoded() == "first") {
-      for (int i = 0; i < 5000; ++i) std::this_thread::yield();  // every chance to come too early
+      for (int i = 0; i < 100; ++i) std::this_thread::yield();  // every chance to come too early
       overlapped = second_arrived.HasBeenNotified();
     }
     return Echo(request, response);
   });
-  TaggingClient client({}, CreateChannel(service.address()));
+  TaggingClient client({}, CreateChannels(service.address()));
   TagOptions options;
-  options.files = {folder_.Write("1", "first"), folder_.Write("2", "second")};
+  options.files.names = {folder_.Write("1", "first"), folder_.Write("2", "second")};
   options.max_bytes_in_flight = 10;
-  options.json = true;
-  std::istringstream in;
-  std::ostringstream out;
-  EXPECT_EQ(RunTag(options, client, {in, out, out, {}}), 0);
-  EXPECT_THAT(FormatsIn(out.str()), ElementsAre("first", "second"));
+  options.format = OutputFormat::kJson;
+  FakeTerminal terminal;
+  EXPECT_EQ(RunTag(options, client, terminal.ConsoleReading(-1)), 0);
+  EXPECT_THAT(FormatsIn(terminal.out.str()), ElementsAre("first", "second"));
   EXPECT_FALSE(overlapped);
 }
 
@@ -187,6 +185,77 @@ TEST_F(TagCommandTest, GivesFailuresTheirPlaceInTheJsonArray) {
           R"(","model":"","model_version":"","audio":{"duration_seconds":0.0,"sample_rate_hz":0,"channel_count":0,)",
           R"("format":"music","window_count":0},"heads":[],"windows":[],)",
           R"("timing_seconds":{"decode":0.0,"queue":0.0,"inference":0.0,"total":0.0}})", ",\n", failure, "\n]\n"));
+}
+
+TEST_F(TagCommandTest, PrintsALineAsSoonAsItsFileIsAnswered) {
+  absl::Notification second_answered;
+  FakeTaggingService service([&](auto&, const auto& request, auto& response) {
+    if (request.audio().encoded() == "first") second_answered.WaitForNotification();
+    // With two in flight, the third is sent once the second was answered.
+    if (request.audio().encoded() == "third") second_answered.Notify();
+    return Echo(request, response);
+  });
+  const std::string first = folder_.Write("1", "first");
+  const std::string second = folder_.Write("2", "second");
+  const Finished finished = RunCulturetag({"tag", "--csv", "--jobs", "2", "--server", service.address(), first, second,
+                                           folder_.Write("3", "third")});
+  EXPECT_THAT(finished.out,
+              StartsWith(absl::StrCat("file,window_start_seconds,head,category,label,score\n", second, ",,,,,\n")));
+  EXPECT_EQ(finished.exit_code, 0);
+}
+
+TEST_F(TagCommandTest, TagsOnTheSecondRunOnlyWhatTheFirstLeft) {
+  std::atomic<bool> broken = true;
+  absl::Mutex mutex;
+  std::vector<std::string> received;
+  FakeTaggingService service([&](auto&, const auto& request, auto& response) {
+    absl::MutexLock lock(&mutex);
+    received.push_back(request.audio().encoded());
+    if (broken && request.audio().encoded() == "bad") return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "noise");
+    return Echo(request, response);
+  });
+  const std::string bad = folder_.Write("bad.wav", "bad");
+  folder_.Write("good.wav", "good");
+  const std::string results = folder_.path() + "/tags.jsonl";
+  const std::vector<std::string> command = {"tag", "--server", service.address(), "--out", results, folder_.path(),
+                                            folder_.path() + "/good.wav"};
+  const Finished first = RunCulturetag(command);
+  EXPECT_EQ(first.exit_code, 1);
+  EXPECT_EQ(first.out, "");
+  EXPECT_EQ(first.err, absl::StrCat("culturetag: ", bad, ": INVALID_ARGUMENT: noise\n"));
+  broken = false;
+  EXPECT_EQ(RunCulturetag(command).exit_code, 0);
+  EXPECT_THAT(received, testing::UnorderedElementsAre("bad", "good", "bad"));
+  std::ifstream lines(results);
+  std::vector<std::string> formats;
+  for (std::string line; std::getline(lines, line);) formats.push_back(nlohmann::json::parse(line)["audio"]["format"]);
+  EXPECT_THAT(formats, ElementsAre("good", "bad"));
+}
+
+TEST_F(TagCommandTest, KeepsWhatIsInFlightAfterCtrlCAndSendsNoMore) {
+  absl::Notification arrived;
+  absl::Notification interrupted;
+  FakeTaggingService service([&](auto&, const auto& request, auto& response) {
+    arrived.Notify();
+    interrupted.WaitForNotification();
+    return Echo(request, response);
+  });
+  TaggingClient client({}, CreateChannels(service.address()));
+  TagOptions options;
+  options.files.names = {folder_.Write("1", "first"), folder_.Write("2", "second")};
+  options.concurrency = 1;
+  options.format = OutputFormat::kJson;
+  FakeTerminal terminal;
+  std::thread user([&] {
+    arrived.WaitForNotification();
+    EXPECT_TRUE(terminal.interrupts.Raise());
+    EXPECT_FALSE(terminal.interrupts.Raise());
+    interrupted.Notify();
+  });
+  EXPECT_EQ(RunTag(options, client, terminal.ConsoleReading(-1)), 130);
+  user.join();
+  EXPECT_THAT(FormatsIn(terminal.out.str()), ElementsAre("first"));
+  EXPECT_EQ(terminal.err.str(), "");
 }
 
 TEST_F(TagCommandTest, TriesAgainAfterTheWaitThatTheServerAsksForWhateverTheSizeOfTheFile) {
@@ -279,9 +348,8 @@ TEST_F(TagCommandTest, SendsTheTokenOfItsFile) {
 TEST_F(TagCommandTest, RefusesATokenThatGrpcCannotCarryWithoutPrintingIt) {
   const std::string token = folder_.Write("token", "s3cret\nanother");
   const Finished finished = RunCulturetag({"tag", "--token-file", token, "-"}, "s");
-  EXPECT_EQ(finished.err, absl::StrCat("culturetag: ", token,
-                                       ": INVALID_ARGUMENT: holds no token: one line of visible ASCII characters is "
-                                       "expected\n"));
+  EXPECT_EQ(finished.err, absl::StrCat("culturetag: INVALID_ARGUMENT: ", token,
+                                       ": holds no token: one line of visible ASCII characters is expected\n"));
   EXPECT_EQ(finished.exit_code, 1);
 }
 
@@ -290,11 +358,10 @@ TEST_F(TagCommandTest, FailsWhereItsOutputCannotBeWritten) {
   const std::string file = folder_.Write("a", "a");
   const std::string address = service.address();
   const std::vector<const char*> argv = {"culturetag", "tag", "--server", address.c_str(), file.c_str()};
-  std::istringstream in;
   std::ofstream full("/dev/full");
-  std::ostringstream err;
-  EXPECT_EQ(RunCli(static_cast<int>(argv.size()), argv.data(), {in, full, err, {}}), 1);
-  EXPECT_EQ(err.str(), "culturetag: the output can't be written\n");
+  FakeTerminal terminal;
+  EXPECT_EQ(RunCli(static_cast<int>(argv.size()), argv.data(), {-1, full, terminal.err, {}, terminal.interrupts}), 1);
+  EXPECT_EQ(terminal.err.str(), "culturetag: the output can't be written\n");
 }
 
 }  // namespace

@@ -47,10 +47,9 @@ TEST(FailureFromStatusTest, PassesOverDetailsThatAreNoStatus) {
 // would abort now and then.
 TEST(TaggingClientTest, HasLetGoOfTheChannelWhenItReportsTheOutcome) {
   FakeTaggingService service([](auto&, const auto&, auto&) { return grpc::Status::OK; });
-  const std::shared_ptr<grpc::Channel> channel = CreateChannel(service.address());
-  TaggingClient::Options options;
-  options.server = service.address();
-  TaggingClient client(options, channel);
+  const Channels channels = CreateChannels(service.address());
+  const std::shared_ptr<grpc::Channel>& channel = channels.calls;
+  TaggingClient client({}, channels);
   const long owners_before = channel.use_count();
   long owners_at_the_end = 0;
   absl::Notification finished;
