@@ -8,6 +8,7 @@
 - --log_format=json
 - --drain_delay={{ .Values.drain.delaySeconds }}s
 - --drain_timeout={{ .Values.drain.timeoutSeconds }}s
+- --max_spool_bytes={{ mul .Values.spoolGiB 1073741824 }}
 {{- if .Values.tls.secretName }}
 - --tls_cert=/tls/tls.crt
 - --tls_key=/tls/tls.key
@@ -33,6 +34,8 @@
 {{- end -}}
 
 {{- define "culturetag.volumeMounts" -}}
+- name: spool
+  mountPath: /tmp
 - name: bundle
   mountPath: /bundle
   readOnly: true
@@ -54,6 +57,9 @@
 {{- end -}}
 
 {{- define "culturetag.volumes" -}}
+- name: spool
+  emptyDir:
+    sizeLimit: {{ add1 .Values.spoolGiB }}Gi
 - name: bundle
   {{- if .Values.bundle.image.reference }}
   image:
