@@ -62,7 +62,7 @@ class Call:
     request: object = None
     """Of a unary call."""
     config: pb.TagStreamConfig | None = None
-    data: bytes = b""
+    data: bytearray = dataclasses.field(default_factory=bytearray)
     largest_chunk: int = 0
 
 

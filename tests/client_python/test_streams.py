@@ -3,13 +3,21 @@
 import io
 import os
 import queue
+import threading
 
 import grpc
 import numpy as np
 import pytest
 from fake_server import STREAM_WINDOW_BYTES, FakeService, Refusal, serving
 
-from culturetag import CultureTagError, InvalidRequestError, NotSupportedError, OverloadedError, PcmFormat
+from culturetag import (
+    CultureTagError,
+    DeadlineExceededError,
+    InvalidRequestError,
+    NotSupportedError,
+    OverloadedError,
+    PcmFormat,
+)
 from culturetag.v1 import tagging_pb2 as pb
 
 MIB = 1 << 20
@@ -19,7 +27,7 @@ TOO_LONG = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "the audio is longer than 1
 @pytest.fixture(scope="module")
 def large():
     """Bytes that don't repeat, over the size from which on clips are streamed."""
-    return np.random.default_rng(1).bytes(33 * MIB)
+    return np.random.default_rng(1).bytes(8 * MIB + 1)
 
 
 # --- Long clips, without being asked
@@ -44,7 +52,7 @@ def test_streams_a_large_file_in_chunks(client, service, large, tmp_path):
 
 
 def test_streams_many_samples_with_their_form(client, service):
-    samples = np.arange(18 * MIB, dtype=np.int64).astype(np.int16).reshape(-1, 2)
+    samples = np.arange(6 * MIB, dtype=np.int64).astype(np.int16).reshape(-1, 2)
     client.tag(samples, sample_rate=48000)
     assert service.calls[0].config.pcm == pb.PcmFormat(
         encoding=pb.ENCODING_S16LE, sample_rate_hz=48000, channel_count=2
@@ -93,6 +101,19 @@ def test_doesnt_stream_where_the_queue_is_full(client, service):
     with pytest.raises(OverloadedError):
         client.tag(bytes(2 * MIB))
     assert set(service.methods()) == {"Tag"}
+
+
+def test_gives_up_a_stream_in_which_nothing_moves(connect, large):
+    class Frozen(FakeService):
+        def TagStream(self, requests, context):
+            gone = threading.Event()
+            context.add_callback(gone.set)
+            gone.wait()
+            yield from ()
+
+    frozen = serving(Frozen())
+    with frozen as address, connect(address) as client, pytest.raises(DeadlineExceededError, match=r"for 0\.2 s"):
+        client.tag(large, timeout=0.2)
 
 
 # --- Streams, asked for

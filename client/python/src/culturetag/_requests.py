@@ -9,7 +9,7 @@ from culturetag._audio import Chunk, Clip, PcmFormat, pcm_of, split
 from culturetag.errors import CultureTagError, InvalidRequestError, OverloadedError
 from culturetag.v1 import tagging_pb2 as pb
 
-STREAM_ABOVE_BYTES = 32 << 20
+STREAM_ABOVE_BYTES = 8 << 20
 """Larger clips go by TagStream, which takes audio of any length and holds little of it in memory at a time. Smaller
 ones go in one message."""
 

@@ -17,6 +17,7 @@ from culturetag._aio_ending import Ending
 from culturetag._audio import Chunk, ClipInput, PcmFormat, chunks_of, open_clip
 from culturetag._channel import Connection, Pem, channel_options
 from culturetag._requests import STREAM_ABOVE_BYTES, StreamMessages, TagOptions, may_be_too_long, option_fields
+from culturetag._stall import StallGuard
 from culturetag.errors import CultureTagError, InvalidRequestError, OverloadedError, from_rpc_error
 from culturetag.results import Model, TagResult, Window
 from culturetag.v1 import tagging_pb2 as pb
@@ -71,7 +72,8 @@ class AsyncClient:
                 if not may_be_too_long(clip, error):
                     raise
         messages = StreamMessages(fields, None, clip.pcm)
-        return await self._stream(_in_thread(clip.chunks()), messages, timeout).result()
+        guard = StallGuard(self._timeout if timeout is None else timeout)
+        return await self._stream(_in_thread(clip.chunks()), messages, None, guard).result()
 
     def tag_stream(
         self,
@@ -87,7 +89,7 @@ class AsyncClient:
         """
         messages = StreamMessages(option_fields(options), sample_rate, pcm)
         chunks = audio if isinstance(audio, AsyncIterable) else _in_thread(chunks_of(audio))
-        return self._stream(chunks, messages, timeout)
+        return self._stream(chunks, messages, timeout, StallGuard(None))
 
     async def embed(
         self,
@@ -128,17 +130,21 @@ class AsyncClient:
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error, self._connection.target) from error
 
-    def _stream(self, chunks: AsyncIterable[Chunk], messages: StreamMessages, timeout: float | None) -> AsyncTagStream:
-        upload = _Upload(chunks, messages)
+    def _stream(
+        self, chunks: AsyncIterable[Chunk], messages: StreamMessages, timeout: float | None, guard: StallGuard
+    ) -> AsyncTagStream:
+        upload = _Upload(chunks, messages, guard)
         call = self._stub.TagStream(upload.messages(), timeout=timeout, metadata=self._connection.metadata())
-        return AsyncTagStream(call, upload, self._connection.target)
+        loop = asyncio.get_running_loop()
+        guard.watch(lambda: loop.call_soon_threadsafe(call.cancel))
+        return AsyncTagStream(call, upload, guard, self._connection.target)
 
 
 class AsyncTagStream(AsyncIterator[Window]):
     """As `culturetag.TagStream`."""
 
-    def __init__(self, call: Any, upload: _Upload, target: str) -> None:
-        self._call, self._upload, self._target = call, upload, target
+    def __init__(self, call: Any, upload: _Upload, guard: StallGuard, target: str) -> None:
+        self._call, self._upload, self._guard, self._target = call, upload, guard, target
         self._ending = Ending(call)
         self._summary: TagResult | None = None
         self._given_up = False
@@ -177,32 +183,43 @@ class AsyncTagStream(AsyncIterator[Window]):
     async def _read(self) -> Any:
         """The next message, or EOF once the stream has ended well."""
         try:
-            return await self._call.read()
+            response = await self._call.read()
         except grpc.aio.AioRpcError as error:
+            self._guard.end()
             ending = await self._ending.instead_of(error)
             if ending.code() is grpc.StatusCode.OK:
                 return grpc.aio.EOF
             raise from_rpc_error(ending, self._target) from error
         except asyncio.CancelledError:
-            # gRPC cancels the call where its messages can't be made.
-            if self._upload.error is not None:
-                raise self._upload.error from None
-            if self._given_up:
-                raise CultureTagError(grpc.StatusCode.CANCELLED, "the stream was given up") from None
+            self._guard.end()
+            self._explain_cancellation()
             raise  # the task was cancelled, and with it the call
+        if response is grpc.aio.EOF:
+            self._guard.end()
+        self._guard.moved()
+        return response
+
+    def _explain_cancellation(self) -> None:
+        """Raises what the call was cancelled for, unless it was the task that was cancelled."""
+        if self._upload.error is not None:  # gRPC cancels the call where its messages can't be made
+            raise self._upload.error from None
+        self._guard.raise_if_stalled()
+        if self._given_up:
+            raise CultureTagError(grpc.StatusCode.CANCELLED, "the stream was given up") from None
 
 
 class _Upload:
     """The messages of a stream, and what went wrong while they were made."""
 
-    def __init__(self, chunks: AsyncIterable[Chunk], messages: StreamMessages) -> None:
-        self._chunks, self._messages = chunks, messages
+    def __init__(self, chunks: AsyncIterable[Chunk], messages: StreamMessages, guard: StallGuard) -> None:
+        self._chunks, self._messages, self._guard = chunks, messages, guard
         self.error: Exception | None = None
 
     async def messages(self) -> AsyncIterator[pb.TagStreamRequest]:
         try:
             async for chunk in self._chunks:
                 for message in self._messages.messages(chunk):
+                    self._guard.moved()
                     yield message
             for message in self._messages.end():
                 yield message

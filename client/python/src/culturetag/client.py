@@ -14,6 +14,7 @@ from culturetag import _convert
 from culturetag._audio import Chunk, ClipInput, PcmFormat, chunks_of, open_clip
 from culturetag._channel import Connection, Pem, channel_options
 from culturetag._requests import STREAM_ABOVE_BYTES, StreamMessages, TagOptions, may_be_too_long, option_fields
+from culturetag._stall import StallGuard
 from culturetag.errors import CultureTagError, InvalidRequestError, OverloadedError, from_rpc_error
 from culturetag.results import Model, TagResult, Window
 from culturetag.v1 import tagging_pb2 as pb
@@ -79,12 +80,12 @@ class Client:
     ) -> TagResult:
         """Tags one clip or track.
 
-        Clips above 32 MiB, and those that turn out to be longer than the server takes in one request, are streamed.
+        Clips above 8 MiB, and those that turn out to be longer than the server takes in one request, are streamed.
 
         Args:
             audio: The path of an audio file, a file's bytes, or samples: `[N]` or `[N, C]`, int16 or floats in [-1, 1].
             sample_rate: Of samples, in Hz.
-            timeout: Overrides the client's, in seconds.
+            timeout: Overrides the client's, in seconds. Of a clip that is streamed: how long nothing may move.
             **options: `model`, `heads`, `top_k`, `min_score`, `windows`, `priority`; see `TagOptions`.
 
         Raises:
@@ -102,7 +103,8 @@ class Client:
                 if not may_be_too_long(clip, error):
                     raise
         messages = StreamMessages(fields, None, clip.pcm)
-        return self._stream(clip.chunks(), messages, timeout).result()
+        guard = StallGuard(self._timeout if timeout is None else timeout)
+        return self._stream(clip.chunks(), messages, None, guard).result()
 
     def tag_stream(
         self,
@@ -130,7 +132,7 @@ class Client:
             TypeError, ValueError, OSError: The arguments are wrong, or the file can't be read.
         """
         messages = StreamMessages(option_fields(options), sample_rate, pcm)
-        return self._stream(chunks_of(audio), messages, timeout)
+        return self._stream(chunks_of(audio), messages, timeout, StallGuard(None))
 
     def embed(
         self,
@@ -180,30 +182,28 @@ class Client:
         except grpc.RpcError as error:
             raise from_rpc_error(error, self._connection.target) from error
 
-    def _stream(self, chunks: Iterable[Chunk], messages: StreamMessages, timeout: float | None) -> TagStream:
-        upload = _Upload(chunks, messages)
+    def _stream(
+        self, chunks: Iterable[Chunk], messages: StreamMessages, timeout: float | None, guard: StallGuard
+    ) -> TagStream:
+        upload = _Upload(chunks, messages, guard)
         call = self._stub.TagStream(iter(upload), timeout=timeout, metadata=self._connection.metadata())
-        return TagStream(call, upload, self._connection.target)
+        guard.watch(call.cancel)
+        return TagStream(call, upload, guard, self._connection.target)
 
 
 class TagStream(Iterator[Window]):
     """The windows of a stream, each as soon as it is scored. As a context manager it is cancelled at the end."""
 
-    def __init__(self, call: Any, upload: _Upload, target: str) -> None:
-        self._call, self._upload, self._target = call, upload, target
+    def __init__(self, call: Any, upload: _Upload, guard: StallGuard, target: str) -> None:
+        self._call, self._upload, self._guard, self._target = call, upload, guard, target
         self._summary: TagResult | None = None
 
     def __next__(self) -> Window:
         """Raises a CultureTagError if the stream fails, and whatever the chunks raised."""
-        try:
-            response: pb.TagStreamResponse = next(self._call)
-            if response.WhichOneof("message") == "summary":
-                self._summary = _convert.tag_result(response.summary)
-                response = next(self._call)  # the stream's status
-        except grpc.RpcError as error:
-            if self._upload.error is not None:
-                raise self._upload.error from None
-            raise from_rpc_error(error, self._target) from error
+        response = self._read()
+        if response.WhichOneof("message") == "summary":
+            self._summary = _convert.tag_result(response.summary)
+            response = self._read()  # the stream's status
         return _convert.window(response.window)
 
     def result(self) -> TagResult:
@@ -226,18 +226,36 @@ class TagStream(Iterator[Window]):
     ) -> None:
         self.cancel()
 
+    def _read(self) -> pb.TagStreamResponse:
+        """The next message. Raises StopIteration once the stream has ended well."""
+        try:
+            response: pb.TagStreamResponse = next(self._call)
+        except StopIteration:
+            self._guard.end()
+            raise
+        except grpc.RpcError as error:
+            self._guard.end()
+            if self._upload.error is not None:
+                raise self._upload.error from None
+            self._guard.raise_if_stalled()
+            raise from_rpc_error(error, self._target) from error
+        self._guard.moved()
+        return response
+
 
 class _Upload:
     """The messages of a stream, and what went wrong while they were made: gRPC only says that something did."""
 
-    def __init__(self, chunks: Iterable[Chunk], messages: StreamMessages) -> None:
-        self._chunks, self._messages = chunks, messages
+    def __init__(self, chunks: Iterable[Chunk], messages: StreamMessages, guard: StallGuard) -> None:
+        self._chunks, self._messages, self._guard = chunks, messages, guard
         self.error: Exception | None = None
 
     def __iter__(self) -> Iterator[pb.TagStreamRequest]:
         try:
             for chunk in self._chunks:
-                yield from self._messages.messages(chunk)
+                for message in self._messages.messages(chunk):
+                    self._guard.moved()
+                    yield message
             yield from self._messages.end()
         except Exception as error:
             self.error = error
