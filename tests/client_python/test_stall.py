@@ -15,7 +15,7 @@ def clock(monkeypatch):
 
 
 def watch(guard, waits):
-    """Lets the guard watch; `waits` stands in for the event that a stream ends. Whether the guard cancelled the stream."""
+    """Whether the guard cancels a stream for whose end it waits with `waits`."""
     cancelled = []
     guard._ended = waits
     guard._watch(guard._limit_s, lambda: cancelled.append(True))
