@@ -24,8 +24,9 @@ ABSL_FLAG(int, max_batch_windows, 0,
           "The most windows in one pass of the device. 0: measured at start, since the best batch depends on the device.");
 ABSL_FLAG(absl::Duration, max_queue_delay, absl::ZeroDuration(),
           "How long a free device waits for a fuller batch. 0: not at all; batches form while the device is busy.");
-ABSL_FLAG(absl::Duration, max_queued_audio, absl::Minutes(60),
-          "The most audio that may wait for the device. Beyond it, requests are refused with the time to wait.");
+ABSL_FLAG(absl::Duration, max_queued_audio, absl::ZeroDuration(),
+          "The most audio of interactive, and as much of bulk requests, that may wait for the device. Beyond it, requests are "
+          "refused with the time to wait. 0: what the device scores in a minute, as measured at start, but at least an hour.");
 ABSL_FLAG(double, bulk_share, 0.125,
           "Of the device's work, what PRIORITY_BULK gets while interactive requests wait, too; alone, it gets all.");
 ABSL_FLAG(std::vector<std::string>, client_weights, {},
@@ -75,8 +76,8 @@ absl::Status Validate(const Config& config) {
   if (config.max_audio_duration <= absl::ZeroDuration() || config.max_audio_duration > absl::Hours(24)) {
     return Wrong("max_audio_duration", "must be more than 0s and at most 24h");
   }
-  if (config.max_queued_audio < config.max_audio_duration) {
-    return Wrong("max_queued_audio", "must be at least --max_audio_duration, or the longest request would never fit");
+  if (config.max_queued_audio != absl::ZeroDuration() && config.max_queued_audio < config.max_audio_duration) {
+    return Wrong("max_queued_audio", "must be 0, or at least --max_audio_duration, or the longest request would never fit");
   }
   if (!(config.bulk_share > 0 && config.bulk_share < 1)) return Wrong("bulk_share", "must be between 0 and 1");
   if (config.max_request_bytes < 1 << 16 || config.max_request_bytes > std::numeric_limits<int>::max()) {

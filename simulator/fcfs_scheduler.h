@@ -28,10 +28,11 @@ class FcfsScheduler final : public Scheduler {
   explicit FcfsScheduler(const Options& options);
 
   Outcome Offer(const std::shared_ptr<Request>& request, absl::Time now) override;
-  void Abandon(Request& /*request*/) override {}  // the head of the queue will see to it
+  void Abandon(Request& /*request*/, absl::Time /*now*/) override {}  // the head of the queue will see to it
   Batch TakeBatch(absl::Time now) override;
   absl::Time NextDecision() const override;
   void Finish(const Batch& batch, absl::Duration device_time) override;
+  void Answered(const Request& /*request*/, absl::Time /*now*/) override {}
 
  private:
   struct Queued {

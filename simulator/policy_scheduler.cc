@@ -22,27 +22,30 @@ PolicyScheduler::PolicyScheduler(const Options& options, const DeviceCurve& curv
 
 Outcome PolicyScheduler::Offer(const std::shared_ptr<Request>& request, absl::Time now) {
   AdmissionCase admission;
-  admission.pending_audio = pending_audio_;
+  absl::Duration& pending = pending_audio_[static_cast<size_t>(request->priority())];
+  admission.pending_audio = pending;
   admission.max_queued_audio = options_.max_queued_audio;
   admission.audio = request->work();
   admission.excess_time =
-      DeviceTime(cost_, full_batches_.front(), pending_audio_ + admission.audio - options_.max_queued_audio);
-  admission.completion = EstimateCompletion(
+      DeviceTime(cost_, full_batches_.front(), pending + admission.audio - options_.max_queued_audio);
+  request->estimate = EstimateCompletion(
       {request->key(), request->client(), request->priority(), request->windows, request->window_audio()},
       std::max(absl::ZeroDuration(), device_free_ - now), kExecutors, queue_, cost_, full_batches_);
+  admission.completion = correction_.Corrected(request->estimate);
   admission.time_left = request->deadline() - now;
   RejectReason reject;
   if (!Admit(admission, &reject).ok()) {
     return reject == RejectReason::kQueueFull ? Outcome::kQueueFull : Outcome::kDeadline;
   }
   queue_.Push(*request, static_cast<size_t>(request->windows), now);
-  pending_audio_ += request->work();
+  pending += request->work();
   return Outcome::kPending;
 }
 
-void PolicyScheduler::Abandon(Request& request) {
+void PolicyScheduler::Abandon(Request& request, absl::Time now) {
+  if (request.deadline() <= now) correction_.Observe(request.estimate, absl::InfiniteDuration());
   queue_.Remove(request);
-  pending_audio_ -= request.window_audio() * request.unscored;
+  pending_audio_[static_cast<size_t>(request.priority())] -= request.window_audio() * request.unscored;
 }
 
 Batch PolicyScheduler::TakeBatch(absl::Time now) {
@@ -68,9 +71,14 @@ absl::Time PolicyScheduler::NextDecision() const {
 
 void PolicyScheduler::Finish(const Batch& batch, absl::Duration device_time) {
   for (const std::shared_ptr<Request>& request : batch) {
-    if (request->outcome == Outcome::kPending) pending_audio_ -= request->window_audio();
+    if (request->outcome != Outcome::kPending) continue;
+    pending_audio_[static_cast<size_t>(request->priority())] -= request->window_audio();
   }
   cost_.Observe(batch.front()->key(), static_cast<int>(batch.size()), device_time);
+}
+
+void PolicyScheduler::Answered(const Request& request, absl::Time now) {
+  correction_.Observe(request.estimate, now - request.arrived);
 }
 
 void PolicyScheduler::LookAtBuckets() const {

@@ -3,11 +3,13 @@
 #ifndef CULTURETAG_SIMULATOR_POLICY_SCHEDULER_H_
 #define CULTURETAG_SIMULATOR_POLICY_SCHEDULER_H_
 
+#include <array>
 #include <memory>
 #include <vector>
 
 #include "batching/completion_estimate.h"
 #include "batching/cost_model.h"
+#include "batching/estimate_correction.h"
 #include "batching/fair_queue.h"
 #include "simulator/scheduler.h"
 
@@ -18,7 +20,7 @@ class PolicyScheduler final : public Scheduler {
   struct Options {
     int max_batch_windows = 1;                           // at least 1
     absl::Duration max_queue_delay;                      // as WindowBatcher::Options
-    absl::Duration max_queued_audio = absl::Minutes(60);  // likewise
+    absl::Duration max_queued_audio = absl::Minutes(60);  // of each class; likewise
     FairQueue::Options fairness;
   };
 
@@ -26,10 +28,11 @@ class PolicyScheduler final : public Scheduler {
   PolicyScheduler(const Options& options, const DeviceCurve& curve);
 
   Outcome Offer(const std::shared_ptr<Request>& request, absl::Time now) override;
-  void Abandon(Request& request) override;
+  void Abandon(Request& request, absl::Time now) override;
   Batch TakeBatch(absl::Time now) override;
   absl::Time NextDecision() const override;
   void Finish(const Batch& batch, absl::Duration device_time) override;
+  void Answered(const Request& request, absl::Time now) override;
 
  private:
   // What waits, by bucket; in `keys_` and `states_`, whose memory is used again.
@@ -39,7 +42,8 @@ class PolicyScheduler final : public Scheduler {
   const std::vector<FullBatch> full_batches_;  // of the one model
   FairQueue queue_;
   CostModel cost_;
-  absl::Duration pending_audio_;  // admitted and not scored yet
+  EstimateCorrection correction_;
+  std::array<absl::Duration, kPriorityCount> pending_audio_;  // admitted and not scored yet
   absl::Time device_free_ = absl::InfinitePast();  // when the running batch is expected to end
   mutable std::vector<BucketKey> keys_;
   mutable std::vector<BucketState> states_;

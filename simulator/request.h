@@ -50,6 +50,7 @@ struct Request final : FairQueue::Entry, std::enable_shared_from_this<Request> {
   const absl::Time arrived;
   const absl::Time gives_up;
   const int windows;
+  absl::Duration estimate;    // of its completion, when it was admitted
   int untaken;                // not on the device yet
   int unscored;               // waiting or on the device
   int scored_in_time = 0;     // windows scored while arrivals lasted; see Results

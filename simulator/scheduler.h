@@ -19,7 +19,7 @@ class Scheduler {
   virtual Outcome Offer(const std::shared_ptr<Request>& request, absl::Time now) = 0;
 
   // The caller of `request`, which was queued and isn't done, has gone.
-  virtual void Abandon(Request& request) = 0;
+  virtual void Abandon(Request& request, absl::Time now) = 0;
 
   // The windows, all of one length, that a free device is to run now; none to wait until NextDecision or an arrival.
   virtual Batch TakeBatch(absl::Time now) = 0;
@@ -29,6 +29,9 @@ class Scheduler {
 
   // The device ran `batch`, of which the requests that are still pending now have their scores, in `device_time`.
   virtual void Finish(const Batch& batch, absl::Duration device_time) = 0;
+
+  // All windows of `request` have their scores.
+  virtual void Answered(const Request& request, absl::Time now) = 0;
 };
 
 }  // namespace culturetag::simulator

@@ -160,6 +160,7 @@ class Simulation {
     if (request.outcome != Outcome::kPending) {
       ++results_.windows_unwanted;
     } else if (--request.unscored == 0) {
+      replicas_[index].scheduler->Answered(request, now_);
       End(index, request, Outcome::kServed);
       results_.audio_answered += request.window_audio() * request.scored_in_time;
       results_.classes[static_cast<size_t>(request.priority())].latencies.push_back(
@@ -170,7 +171,7 @@ class Simulation {
   // The deadline has come, or the caller's patience has run out.
   void Leave(size_t index, Request& request) {
     if (request.outcome != Outcome::kPending) return;
-    replicas_[index].scheduler->Abandon(request);
+    replicas_[index].scheduler->Abandon(request, now_);
     replicas_[index].fairness.Left(request, request.untaken);
     results_.windows_unanswered += request.windows - request.unscored;
     End(index, request, request.deadline() <= request.gives_up ? Outcome::kExpired : Outcome::kCancelled);

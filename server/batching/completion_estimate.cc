@@ -8,6 +8,12 @@ absl::Duration DeviceTime(const CostModel& cost, const FullBatch& batch, absl::D
   return cost.Pass(batch.key, batch.windows) * absl::FDivDuration(audio, batch.window_audio * batch.windows);
 }
 
+absl::Duration AudioWithin(const CostModel& cost, const FullBatch& batch, int executors, absl::Duration time) {
+  const absl::Duration pass = cost.Pass(batch.key, batch.windows);
+  if (pass <= absl::ZeroDuration()) return absl::ZeroDuration();
+  return batch.window_audio * batch.windows * (absl::FDivDuration(time, pass) * executors);
+}
+
 absl::Duration EstimateCompletion(const NewRequest& request, absl::Duration device_busy, int executors,
                                   const FairQueue& queue, const CostModel& cost, absl::Span<const FullBatch> batches) {
   absl::Duration completion = device_busy;

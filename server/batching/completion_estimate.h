@@ -24,6 +24,9 @@ struct FullBatch {
 // The device's time for `audio` of the model of `batch`, in such batches.
 absl::Duration DeviceTime(const CostModel& cost, const FullBatch& batch, absl::Duration audio);
 
+// How much audio of the model of `batch` `executors` score in `time`, in such batches; 0 if nothing is known of the model.
+absl::Duration AudioWithin(const CostModel& cost, const FullBatch& batch, int executors, absl::Duration time);
+
 // A request that isn't in the queue yet.
 struct NewRequest {
   BucketKey key;

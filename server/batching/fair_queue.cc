@@ -175,8 +175,13 @@ std::map<int, absl::Duration> FairQueue::AudioAhead(const std::string& client, P
   std::map<int, absl::Duration> ahead;
   const double weight = WeightOf(client);
   absl::Duration interactive;
-  // In the time in which this client is served `audio`, another gets as much by weight; the client's own entries take
-  // turns with the new one.
+  // What this client is served until the new request is done: the request, and of its other entries, which take turns with
+  // it, as much of each. Meanwhile another client gets as much by weight.
+  absl::Duration served = audio;
+  for (const Client* own : ClassOf(priority).joined) {
+    if (own->name != client) continue;
+    for (const auto& [model, waiting] : own->audio) served += std::min(waiting, audio * own->entry_count);
+  }
   const auto add = [&](const Client& other, absl::Duration limit) {
     for (const auto& [model, waiting] : other.audio) {
       if (waiting <= absl::ZeroDuration()) continue;
@@ -185,7 +190,7 @@ std::map<int, absl::Duration> FairQueue::AudioAhead(const std::string& client, P
     }
   };
   for (const Client* other : ClassOf(priority).joined) {
-    add(*other, other->name == client ? audio * other->entry_count : audio * (other->weight / weight));
+    add(*other, other->name == client ? audio * other->entry_count : served * (other->weight / weight));
   }
   const Class& bulk = ClassOf(Priority::kBulk);
   if (priority == Priority::kBulk) {

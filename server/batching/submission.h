@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "absl/types/optional.h"
 #include "batching/fair_queue.h"
 #include "batching/window_batcher.h"
 
@@ -37,6 +38,16 @@ class WindowBatcher::Submission final : public FairQueue::Entry, public std::ena
     return std::max(unscored, closed ? int64_t{0} : expected_windows - scored);
   }
 
+  // When the oldest of its windows was pushed that is waiting or on the device.
+  absl::Time oldest_window() const {
+    return windows.empty() ? oldest_on_device : std::min(oldest_on_device, windows.front().pushed);
+  }
+
+  // It is done `time` after it was opened, or never (InfiniteDuration).
+  void ObserveEnd(EstimateCorrection& correction, absl::Duration time) const {
+    if (estimate.has_value()) correction.Observe(*estimate, time);
+  }
+
   const bool hidden_states;
   const int64_t expected_windows;
   std::shared_ptr<Callback> callback;  // shared with the calls under way; nullptr once it has ended
@@ -46,6 +57,8 @@ class WindowBatcher::Submission final : public FairQueue::Entry, public std::ena
   int64_t unscored = 0;  // waiting or on the device
   bool closed = false;   // no window will follow
   bool ended = false;
+  absl::Time opened;
+  absl::optional<absl::Duration> estimate;  // of its completion, uncorrected, if its length was known
   WasteReason waste_reason = WasteReason::kCancelled;  // if it ended while the device ran a window of it
   int64_t accounted_windows = 0;                       // of pending_windows, in the batcher's account
   absl::Time oldest_on_device = absl::InfiniteFuture();  // when the oldest window was pushed that an executor has

@@ -77,8 +77,11 @@ absl::StatusOr<std::shared_ptr<WindowBatcher::Submission>> WindowBatcher::Open(S
                                                                                RejectReason* reject) {
   const absl::Duration window_audio = WindowAudio(request.model, request.window_samples);
   absl::MutexLock lock(&mutex_);
-  CULTURETAG_RETURN_IF_ERROR(CheckAdmission(request, window_audio, reject));
+  absl::optional<absl::Duration> estimate;
+  CULTURETAG_RETURN_IF_ERROR(CheckAdmission(request, window_audio, estimate, reject));
   auto submission = std::make_shared<Submission>(std::move(request), window_audio, std::move(callback));
+  submission->opened = clock_.Now();
+  submission->estimate = estimate;
   submission->live = live_.insert(live_.end(), submission);
   queue_.Expect(*submission, window_audio * submission->expected_windows);
   Account(*submission);
@@ -111,6 +114,7 @@ void WindowBatcher::Cancel(const std::shared_ptr<Submission>& submission, WasteR
     absl::MutexLock lock(&mutex_);
     if (submission->ended) return;
     submission->waste_reason = reason;
+    if (reason == WasteReason::kExpired) submission->ObserveEnd(correction_, absl::InfiniteDuration());
     callback = End(*submission);
   }
   (*callback)(std::move(status));
@@ -139,10 +143,7 @@ QueueSnapshot WindowBatcher::Snapshot() const {
   QueueSnapshot snapshot;
   snapshot.pending_windows = static_cast<int>(pending_windows_);
   absl::Time oldest = clock_.Now();
-  for (const std::shared_ptr<Submission>& submission : live_) {
-    oldest = std::min(oldest, submission->oldest_on_device);
-    if (!submission->windows.empty()) oldest = std::min(oldest, submission->windows.front().pushed);
-  }
+  for (const std::shared_ptr<Submission>& submission : live_) oldest = std::min(oldest, submission->oldest_window());
   snapshot.oldest_pending = clock_.Now() - oldest;
   for (size_t model = 0; model < specs_.size(); ++model) {
     snapshot.pending_audio += pending_audio_[model];
@@ -152,7 +153,7 @@ QueueSnapshot WindowBatcher::Snapshot() const {
 }
 
 absl::Status WindowBatcher::CheckAdmission(const ScoringRequest& request, absl::Duration window_audio,
-                                           RejectReason* reject) const {
+                                           absl::optional<absl::Duration>& estimate, RejectReason* reject) const {
   if (draining_) {
     *reject = RejectReason::kDraining;
     return absl::UnavailableError("the server is shutting down; try another replica");
@@ -163,14 +164,18 @@ absl::Status WindowBatcher::CheckAdmission(const ScoringRequest& request, absl::
   for (const DeviceState& device : devices_) busy = std::min(busy, device.Busy(now));
   const auto executors = static_cast<int>(devices_.size());
   AdmissionCase admission;
-  for (const absl::Duration audio : pending_audio_) admission.pending_audio += audio;
-  admission.max_queued_audio = options_.max_queued_audio;
+  admission.pending_audio = pending_audio_of_class_[static_cast<size_t>(request.priority)];
+  const FullBatch& full = full_batches_[static_cast<size_t>(request.model)];
+  admission.max_queued_audio = options_.max_queued_audio > absl::ZeroDuration()
+                                   ? options_.max_queued_audio
+                                   : std::max(kLeastQueuedAudio, AudioWithin(cost_, full, executors, kQueueTime));
   admission.audio = window_audio * *request.expected_windows;
-  admission.excess_time = DeviceTime(cost_, full_batches_[static_cast<size_t>(request.model)],
-                                     admission.pending_audio + admission.audio - options_.max_queued_audio) / executors;
-  admission.completion = EstimateCompletion({{request.model, request.window_samples}, request.client, request.priority,
-                                             static_cast<int>(*request.expected_windows), window_audio},
-                                            busy, executors, queue_, cost_, full_batches_);
+  admission.excess_time =
+      DeviceTime(cost_, full, admission.pending_audio + admission.audio - admission.max_queued_audio) / executors;
+  estimate = EstimateCompletion({{request.model, request.window_samples}, request.client, request.priority,
+                                 static_cast<int>(*request.expected_windows), window_audio},
+                                busy, executors, queue_, cost_, full_batches_);
+  admission.completion = correction_.Corrected(*estimate);
   admission.time_left = request.deadline - now;
   return Admit(admission, reject);
 }
@@ -184,6 +189,7 @@ void WindowBatcher::Account(Submission& submission) {
   submission.accounted_windows += change;
   pending_windows_ += change;
   pending_audio_[static_cast<size_t>(submission.key().first)] += submission.window_audio() * change;
+  pending_audio_of_class_[static_cast<size_t>(submission.priority())] += submission.window_audio() * change;
 }
 
 std::shared_ptr<WindowBatcher::Callback> WindowBatcher::End(Submission& submission) {
@@ -197,7 +203,9 @@ std::shared_ptr<WindowBatcher::Callback> WindowBatcher::End(Submission& submissi
 }
 
 void WindowBatcher::EndIfDone(Submission& submission) {
-  if (submission.closed && submission.unscored == 0 && !submission.ended) End(submission);
+  if (!submission.closed || submission.unscored > 0 || submission.ended) return;
+  submission.ObserveEnd(correction_, clock_.Now() - submission.opened);
+  End(submission);
 }
 
 // --- Executors ---
@@ -285,6 +293,7 @@ absl::optional<Batch> WindowBatcher::FormBatch(std::vector<Delivery>& expired) {
     const auto submission = static_cast<Submission&>(queue_.Next(batch.key)).shared_from_this();
     if (submission->deadline() <= now) {
       submission->waste_reason = WasteReason::kExpired;
+      submission->ObserveEnd(correction_, absl::InfiniteDuration());
       expired.push_back({End(*submission),
                          absl::DeadlineExceededError("the deadline passed while the audio waited for the device")});
       continue;

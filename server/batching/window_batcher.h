@@ -18,6 +18,7 @@
 #ifndef CULTURETAG_BATCHING_WINDOW_BATCHER_H_
 #define CULTURETAG_BATCHING_WINDOW_BATCHER_H_
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -38,6 +39,7 @@
 #include "batching/completion_estimate.h"
 #include "batching/cost_model.h"
 #include "batching/device_state.h"
+#include "batching/estimate_correction.h"
 #include "batching/executor.h"
 #include "batching/fair_queue.h"
 #include "inference/tagging_model.h"
@@ -72,8 +74,9 @@ class WindowBatcher final : private ExecutorHost {
     int max_batch_windows = 0;
     // See BatchPolicyOptions.
     absl::Duration max_queue_delay = absl::ZeroDuration();
-    // The most audio that may wait, in seconds of windows.
-    absl::Duration max_queued_audio = absl::Minutes(60);
+    // The most audio of one class that may wait, in seconds of windows: so bulk work doesn't keep interactive requests out. 0:
+    // what the device scores in kQueueTime, by the warm-up's measurement, but at least kLeastQueuedAudio.
+    absl::Duration max_queued_audio = absl::ZeroDuration();
     // Who gets how much of the device.
     FairQueue::Options fairness;
     // Called, on an executor's thread, with false when all executors fail again and again, and with true when one works
@@ -82,6 +85,8 @@ class WindowBatcher final : private ExecutorHost {
     std::function<void(bool)> on_device_health = [](bool) {};
   };
   static constexpr absl::Duration kProbeInterval = absl::Seconds(5);
+  static constexpr absl::Duration kQueueTime = absl::Minutes(1);
+  static constexpr absl::Duration kLeastQueuedAudio = absl::Minutes(60);
 
   // Called once for each window, and once more with an error if the request ends early: a failure of the device, a passed
   // deadline, a cancellation, the end of a drain. Never called after Cancel has returned for the first time, but for calls
@@ -161,7 +166,9 @@ class WindowBatcher final : private ExecutorHost {
   void LearnFrom(DeviceState& device, const Batch& batch, const PassResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Requests.
-  absl::Status CheckAdmission(const ScoringRequest& request, absl::Duration window_audio, RejectReason* reject) const
+  // Sets `estimate` to the uncorrected estimate, if the request's length is known.
+  absl::Status CheckAdmission(const ScoringRequest& request, absl::Duration window_audio,
+                              absl::optional<absl::Duration>& estimate, RejectReason* reject) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Duration WindowAudio(int model, size_t samples) const;
   // Brings the account of what is pending up to date with `submission`.
@@ -187,7 +194,9 @@ class WindowBatcher final : private ExecutorHost {
   std::list<std::shared_ptr<Submission>> live_ ABSL_GUARDED_BY(mutex_);  // accepted and not ended, oldest first
   int64_t pending_windows_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<absl::Duration> pending_audio_ ABSL_GUARDED_BY(mutex_);  // of each model
+  std::array<absl::Duration, kPriorityCount> pending_audio_of_class_ ABSL_GUARDED_BY(mutex_);
   CostModel cost_ ABSL_GUARDED_BY(mutex_);
+  EstimateCorrection correction_ ABSL_GUARDED_BY(mutex_);
   std::vector<FullBatch> full_batches_ ABSL_GUARDED_BY(mutex_);  // of each model, once it is warm
   std::vector<DeviceState> devices_ ABSL_GUARDED_BY(mutex_);          // of each executor
   std::vector<absl::StatusOr<std::vector<WarmupReport>>> warmups_ ABSL_GUARDED_BY(mutex_);  // that have ended

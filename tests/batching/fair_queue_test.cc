@@ -171,7 +171,8 @@ TEST(FairQueueTest, TellsWhatWouldBeServedBeforeANewRequest) {
   const auto own = MakeEntry("me", 10), heavy = MakeEntry("heavy", 10), light = MakeEntry("light", 1, {1, 1000});
   for (TestEntry* entry : {own.get(), heavy.get(), light.get()}) Push(queue, *entry);
   const auto ahead = queue.AudioAhead("me", Priority::kInteractive, 2 * kWindow);
-  EXPECT_EQ(ahead.at(0), (2 + 6) * kWindow);  // two turns of my other request, three times as many of the heavy client's
+  // Two turns of my other request; and of the heavy client's three times as many as those and the new one's, or all.
+  EXPECT_EQ(ahead.at(0), (2 + 10) * kWindow);
   EXPECT_EQ(ahead.at(1), kWindow);            // all that the light one has
   EXPECT_EQ(queue.AudioAhead("other", Priority::kBulk, kWindow).at(0), 20 * kWindow);
   for (TestEntry* entry : {own.get(), heavy.get(), light.get()}) queue.Remove(*entry);

@@ -283,6 +283,32 @@ TEST_F(WindowBatcherTest, RefusesWhatDoesntFitTheQueueAndSaysWhenToRetry) {
   EXPECT_TRUE(fits.Wait().ok());
 }
 
+TEST_F(WindowBatcherTest, LetsNoBulkWorkKeepInteractiveRequestsOut) {
+  options_.max_queued_audio = absl::Milliseconds(300);
+  StartBusy();
+  Outcome bulk, more_bulk, interactive;
+  ASSERT_TRUE(Submit(MakeWork(std::vector<float>(30, 1), 100, Priority::kBulk), bulk).ok());
+  EXPECT_EQ(Submit(MakeWork({2}, 100, Priority::kBulk), more_bulk).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(Submit(MakeWork({3, 4}), interactive).ok());
+  model_.Release();
+  EXPECT_TRUE(bulk.Wait().ok());
+  EXPECT_TRUE(interactive.Wait().ok());
+}
+
+TEST_F(WindowBatcherTest, TakesAMinuteOfWorkOfAFastDeviceIfItIsToldNoBound) {
+  model_.SetCost(absl::ZeroDuration(), absl::Microseconds(10));  // 0.1 s of audio in 10 us: a minute's work is 166 hours
+  StartBusy();
+  Outcome fits;
+  Work work = MakeWork({1});
+  work.request.expected_windows = 10 * 3600 * 100;  // 100 hours
+  const auto submission = batcher_->Open(work.request, fits.Callback(1), &reject_);
+  ASSERT_TRUE(submission.ok()) << submission.status();
+  work.request.expected_windows = 10 * 3600 * 70;
+  EXPECT_EQ(batcher_->Open(work.request, fits.Callback(1), &reject_).status().code(), absl::StatusCode::kResourceExhausted);
+  batcher_->Cancel(*submission, WasteReason::kCancelled, absl::CancelledError(""));
+  model_.Release();
+}
+
 TEST_F(WindowBatcherTest, TakesWhatIsLongerThanTheQueueIfNothingElseWaits) {
   options_.max_queued_audio = absl::Milliseconds(300);
   Start();

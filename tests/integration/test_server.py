@@ -149,7 +149,8 @@ def test_selects_heads_top_k_and_minimum(stub, melody):
 def test_scores_dont_depend_on_what_else_the_server_does(server, stub, melody):
     samples, rate = melody
     random = np.random.default_rng(5)
-    lengths = [5.0] * 20 + [0.7] * 4 + [float(seconds) for seconds in random.uniform(1, 20, 8)]
+    # 200 requests: many of one length, some that share a rare one, and some of lengths of their own.
+    lengths = [5.0] * 140 + [0.7] * 20 + [float(seconds) for seconds in random.uniform(0.5, 5, 36)] + [12.3] * 4
     clips = [
         encode(np.roll(samples, int(random.integers(len(samples))))[: int(length * rate)], rate) for length in lengths
     ]

@@ -72,7 +72,7 @@ TEST_F(FcfsSchedulerTest, KeepsAPlaceForACancelledRequestUntilItsTurn) {
   Offer(scheduler, 1, "a", 20);
   const auto b = Offer(scheduler, 1, "b", 50);
   b->outcome = Outcome::kCancelled;
-  scheduler.Abandon(*b);
+  scheduler.Abandon(*b, At(1));
   EXPECT_EQ(Offer(scheduler, 1, "c", 35)->outcome, Outcome::kQueueFull);
   EXPECT_EQ(Clients(scheduler.TakeBatch(At(1))), "aaaa");
   EXPECT_EQ(Clients(scheduler.TakeBatch(At(1))), "");

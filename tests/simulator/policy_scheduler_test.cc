@@ -52,7 +52,7 @@ TEST_F(PolicySchedulerTest, NeverMixesLengths) {
 TEST_F(PolicySchedulerTest, FreesTheSlotsOfACancelledRequestAtOnce) {
   const auto a = Offer(Arrive(0, "a", 5)), b = Offer(Arrive(0, "b", 90));
   EXPECT_EQ(Offer(Arrive(0, "c", 10))->outcome, Outcome::kQueueFull);
-  scheduler_->Abandon(*b);
+  scheduler_->Abandon(*b, At(0));
   b->outcome = Outcome::kCancelled;
   const auto c = Offer(Arrive(0, "c", 10));
   EXPECT_EQ(c->outcome, Outcome::kPending);

@@ -73,6 +73,19 @@ TEST(PromisesTest, ClientsShareByWeightHoweverManyRequestsEachHas) {
   EXPECT_LT(*result.summaries[1].classes[kInteractive].fairness, 0.9);
 }
 
+TEST(PromisesTest, ThreeTimesTheCapacityCostsNeitherGoodputNorPromises) {
+  Experiment experiment = Clips();
+  experiment.load.of_capacity = 3;
+  experiment.interactive.lengths = *ParseLengths("uniform:1s:30s");
+  experiment.interactive.clients = 20;
+  experiment.interactive.deadline = absl::Seconds(10);
+  const std::vector<Summary> summaries = RunExperiment(experiment).summaries;
+  EXPECT_GE(summaries[0].goodput_share, 0.95);
+  const Summary::Class& clips = summaries[0].classes[kInteractive];
+  EXPECT_LE(Count(clips, Outcome::kExpired), 0.01 * (Count(clips, Outcome::kServed) + Count(clips, Outcome::kExpired)));
+  EXPECT_LT(summaries[1].goodput_share, 0.3);
+}
+
 TEST(PromisesTest, CancelledRequestsLeaveTheQueueAtOnce) {
   Experiment experiment = Clips();
   experiment.load.of_capacity = 0.9;

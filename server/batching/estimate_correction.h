@@ -1,0 +1,31 @@
+// What EstimateCompletion can't know, learnt from how its estimates came out.
+//
+// An estimate counts what waits when a request is admitted. Those that are admitted later take turns with it and make it
+// later; under a load above the capacity so much so that most requests would be admitted and then expire. So the estimates
+// of requests that have ended are compared with the time that those took, and new estimates are multiplied by the factor
+// that would have been enough for 99 of 100. It rises by a tenth with every request that took longer, and sinks by a
+// thousandth with every one that didn't: a stochastic approximation of the 99th percentile.
+//
+// Thread-compatible.
+#ifndef CULTURETAG_BATCHING_ESTIMATE_CORRECTION_H_
+#define CULTURETAG_BATCHING_ESTIMATE_CORRECTION_H_
+
+#include "absl/time/time.h"
+
+namespace culturetag {
+
+class EstimateCorrection {
+ public:
+  // `estimate` as it will have been enough for 99 of 100 requests, if things stay as they are.
+  absl::Duration Corrected(absl::Duration estimate) const;
+
+  // A request with that (uncorrected) estimate has ended after `taken`; InfiniteDuration if it missed its deadline.
+  void Observe(absl::Duration estimate, absl::Duration taken);
+
+ private:
+  double log_factor_ = 0;  // within [0, log(20)]
+};
+
+}  // namespace culturetag
+
+#endif  // CULTURETAG_BATCHING_ESTIMATE_CORRECTION_H_
