@@ -88,6 +88,12 @@ absl::StatusOr<std::shared_ptr<WindowBatcher::Submission>> WindowBatcher::Open(S
   return submission;
 }
 
+absl::Status WindowBatcher::WouldAdmit(const ScoringRequest& request, RejectReason* reject) const {
+  absl::optional<absl::Duration> estimate;
+  absl::MutexLock lock(&mutex_);
+  return CheckAdmission(request, WindowAudio(request.model, request.window_samples), estimate, reject);
+}
+
 void WindowBatcher::Push(const std::shared_ptr<Submission>& submission, std::vector<std::vector<float>> windows) {
   absl::MutexLock lock(&mutex_);
   if (submission->ended) return;
@@ -275,8 +281,8 @@ void WindowBatcher::AwaitChange(const uint64_t& counter, absl::Time until) {
   }
 }
 
-bool WindowBatcher::OnlyProbes(const DeviceState& device) const {
-  return device.sick && std::any_of(devices_.begin(), devices_.end(), [](const DeviceState& other) { return !other.sick; });
+bool WindowBatcher::AnyWell() const {
+  return std::any_of(devices_.begin(), devices_.end(), [](const DeviceState& device) { return !device.sick; });
 }
 
 absl::optional<Batch> WindowBatcher::FormBatch(std::vector<Delivery>& expired) {
@@ -340,7 +346,7 @@ void WindowBatcher::PassEnded(int executor, Batch batch, PassResult result) {
     }
   }
   metrics_.RecordBatch(static_cast<int>(batch.entries.size()), batch.reason, result.device_time);
-  // Off this thread, so that the device doesn't idle while tags are sorted and responses are built.
+  // Off this thread, so that the device doesn't idle while responses are built.
   WorkerPool::Work call_back = [deliveries = std::move(deliveries)]() mutable {
     for (Delivery& one : deliveries) (*one.callback)(std::move(one.result));
   };
@@ -377,12 +383,9 @@ void WindowBatcher::HealthChanged(int executor, bool well) {
   bool was_well = false, is_well = false;
   {
     absl::MutexLock lock(&mutex_);
-    const auto any_well = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
-      return std::any_of(devices_.begin(), devices_.end(), [](const DeviceState& device) { return !device.sick; });
-    };
-    was_well = any_well();
+    was_well = AnyWell();
     devices_[static_cast<size_t>(executor)].sick = !well;
-    is_well = any_well();
+    is_well = AnyWell();
     ++queue_changes_;  // who only probes may have changed
   }
   if (was_well != is_well) options_.on_device_health(is_well);

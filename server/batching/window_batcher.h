@@ -119,6 +119,9 @@ class WindowBatcher final : private ExecutorHost {
   absl::StatusOr<std::shared_ptr<Submission>> Open(ScoringRequest request, Callback callback, RejectReason* reject)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The error that Open would return now, if any, for whoever can spare work that would be in vain. Promises nothing.
+  absl::Status WouldAdmit(const ScoringRequest& request, RejectReason* reject) const ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Queues the next windows, at least one, of the length that was announced. Never blocks: the caller bounds how many wait.
   // No effect on a request that has ended.
   void Push(const std::shared_ptr<Submission>& submission, std::vector<std::vector<float>> windows)
@@ -160,7 +163,9 @@ class WindowBatcher final : private ExecutorHost {
   // Blocks until `device` may take a batch that is ripe, or should run a probe; false: the batcher stops.
   bool AwaitTurn(DeviceState& device) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AwaitChange(const uint64_t& counter, absl::Time until) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool OnlyProbes(const DeviceState& device) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  bool AnyWell() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // A sick device gets no work while another is well.
+  bool OnlyProbes(const DeviceState& device) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return device.sick && AnyWell(); }
   absl::optional<Batch> FormBatch(std::vector<Delivery>& expired) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<std::pair<BucketKey, BucketState>> Buckets() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void LearnFrom(DeviceState& device, const Batch& batch, const PassResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

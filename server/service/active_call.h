@@ -68,6 +68,8 @@ class Tagger::ActiveCall : public std::enable_shared_from_this<ActiveCall> {
   void CountRejection(const absl::Status& status);
   void EndOfAudio() ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Score(std::vector<Window> windows) ABSL_LOCKS_EXCLUDED(mutex_);
+  ScoringRequest MakeScoringRequest(size_t window_samples) const;
+  absl::Status CheckAdmission();
   absl::Status OpenSubmission(size_t window_samples) ABSL_LOCKS_EXCLUDED(mutex_);
   void TakeScored(absl::StatusOr<ScoredWindow> scored) ABSL_LOCKS_EXCLUDED(mutex_);
   bool DeliverNext() ABSL_LOCKS_EXCLUDED(mutex_);

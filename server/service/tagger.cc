@@ -125,6 +125,7 @@ absl::StatusOr<bool> Tagger::ActiveCall::OpenAndRead(std::vector<Window>& window
     const WindowShape shape = {spec().window_samples, spec().hop_samples, spec().min_clip_samples};
     CULTURETAG_ASSIGN_OR_RETURN(reader_, WindowReader::Create({spec().sample_rate_hz, shape, max_duration()},
                                                               std::move(decoder), tagger_.clock_));
+    CULTURETAG_RETURN_IF_ERROR(CheckAdmission());
   }
   return reader_->Read(windows);
 }
@@ -161,8 +162,16 @@ absl::Status Tagger::ActiveCall::Score(std::vector<Window> windows) {
   return absl::OkStatus();
 }
 
-absl::Status Tagger::ActiveCall::OpenSubmission(size_t window_samples) {
-  window_audio_ = SamplesToDuration(static_cast<int64_t>(window_samples), spec().sample_rate_hz);
+// What the queue would refuse isn't worth decoding.
+absl::Status Tagger::ActiveCall::CheckAdmission() {
+  RejectReason reject = RejectReason::kQueueFull;
+  const auto window = static_cast<size_t>(spec().window_samples);
+  const absl::Status status = tagger_.batcher_.WouldAdmit(MakeScoringRequest(window), &reject);
+  if (!status.ok()) tagger_.metrics_.RecordRejected(reject);
+  return status;
+}
+
+ScoringRequest Tagger::ActiveCall::MakeScoringRequest(size_t window_samples) const {
   ScoringRequest request;
   request.model = model_;
   request.window_samples = window_samples;
@@ -171,9 +180,14 @@ absl::Status Tagger::ActiveCall::OpenSubmission(size_t window_samples) {
   request.deadline = options_.deadline;
   request.hidden_states = sink_->wants_hidden_states();
   if (!is_stream()) request.expected_windows = reader_->expected_windows().value_or(1);
+  return request;
+}
+
+absl::Status Tagger::ActiveCall::OpenSubmission(size_t window_samples) {
+  window_audio_ = SamplesToDuration(static_cast<int64_t>(window_samples), spec().sample_rate_hz);
   RejectReason reject = RejectReason::kQueueFull;
   const auto scored = [self = shared_from_this()](absl::StatusOr<ScoredWindow> window) { self->TakeScored(std::move(window)); };
-  auto submission = tagger_.batcher_.Open(std::move(request), scored, &reject);
+  auto submission = tagger_.batcher_.Open(MakeScoringRequest(window_samples), scored, &reject);
   if (!submission.ok()) {
     tagger_.metrics_.RecordRejected(reject);
     return submission.status();
