@@ -20,8 +20,6 @@ std::vector<const ModelSpec*> SpecsOf(const std::vector<TaggingModel*>& models) 
   return specs;
 }
 
-absl::Status ShutDown() { return absl::UnavailableError("the server shut down before the audio was scored"); }
-
 }  // namespace
 
 WindowBatcher::WindowBatcher(const Options& options, std::vector<std::vector<TaggingModel*>> executors, Clock& clock,
@@ -135,7 +133,8 @@ bool WindowBatcher::Drain(absl::Time deadline) {
     if (clock_.AwaitUntil(mutex_, absl::Condition(this, &WindowBatcher::NothingPending), deadline)) return true;
     while (!live_.empty()) cut_off.push_back(End(*live_.front()));
   }
-  for (const std::shared_ptr<Callback>& callback : cut_off) (*callback)(ShutDown());
+  const absl::Status status = absl::UnavailableError("the server shut down before the audio was scored");
+  for (const std::shared_ptr<Callback>& callback : cut_off) (*callback)(status);
   return false;
 }
 
@@ -369,12 +368,9 @@ WindowBatcher::Delivery WindowBatcher::Score(Submission& submission, Batch::Entr
 
 void WindowBatcher::LearnFrom(DeviceState& device, const Batch& batch, const PassResult& result) {
   const auto windows = static_cast<int>(batch.entries.size());
-  if (result.max_batch_windows < windows) {
-    FullBatch& full = full_batches_[static_cast<size_t>(batch.key.first)];
-    full.windows = std::min(full.windows, result.max_batch_windows);
-  }
+  FullBatch& full = full_batches_[static_cast<size_t>(batch.key.first)];
+  if (result.max_batch_windows < windows) full.windows = std::min(full.windows, result.max_batch_windows);
   cost_.Observe(batch.key, windows, result.device_time);
-  const FullBatch& full = full_batches_[static_cast<size_t>(batch.key.first)];
   device.LearnStaging(result.staging_time / windows, full.windows, cost_.Pass(full.key, full.windows));
 }
 
