@@ -15,6 +15,10 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "integration"))
 CLIENTS = {"Client": Client, "AsyncClient": BlockingClient}
 
 
+PATIENCE_S = 300.0
+"""A call's timeout where none is tested: machines that run other tests besides are slow at times."""
+
+
 @pytest.fixture
 def service():
     return FakeService()
@@ -34,5 +38,5 @@ def connect(request):
 
 @pytest.fixture
 def client(connect, address):
-    with connect(address) as client:
+    with connect(address, timeout=PATIENCE_S) as client:
         yield client

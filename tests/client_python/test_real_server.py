@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
+from conftest import PATIENCE_S
 from real_server import MELODY, running_server
 
 from culturetag import InvalidRequestError, NotFoundError, PcmFormat
@@ -19,7 +20,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def client(connect, server):
-    with connect(server.address) as client:
+    with connect(server.address, timeout=PATIENCE_S) as client:
         yield client
 
 
