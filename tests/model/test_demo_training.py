@@ -101,7 +101,7 @@ def test_training_changes_all_but_the_front_end_and_logs_the_validation(cache):
     trained, fresh = load_model(cache / "model.pt"), TaggingModel()
     rows = [json.loads(line) for line in (cache / "training.jsonl").read_text(encoding="utf-8").splitlines()]
 
-    assert rows[0] == {"clips": 4, "seed": 0, "steps": 2, "batch": 2, "peak_rate": 1e-3}
+    assert rows[0] == {"clips": 4, "backbone_clips": 3, "seed": 0, "steps": 2, "batch": 2, "peak_rate": 1e-3}
     assert [row["step"] for row in rows[1:]] == [1, 2, "probes"]
     for part, changes in (("feature_extractor", False), ("feature_projection", True), ("encoder", True)):
         before = torch.cat([weight.flatten() for weight in getattr(fresh.backbone.hubert, part).parameters()])
@@ -148,7 +148,7 @@ def test_the_commands_measure_the_model_and_write_a_bundle_that_says_what_it_is(
     assert (measured.exit_code, written.exit_code) == (0, 0), measured.output + written.output
     report = (tmp_path / "demo" / "EVALUATION.md").read_text(encoding="utf-8")
     assert "Its tags on real recordings mean nothing" in report
-    assert "2 steps of 2 windows, drawn from 4 clips" in report
+    assert "2 steps of 2 windows, drawn from 3 clips" in report
     manifest = read_bundle(tmp_path / "demo").manifest
     assert (manifest.name, manifest.normalize) == ("demo", True)
     assert "only on synthetic renderings" in manifest.description

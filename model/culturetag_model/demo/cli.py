@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 _FOLDER = click.Path(file_okay=False, path_type=Path)
-_SIZES = {"train": 1600, "validation": 100, "test": 400, "unheard": 200}
+_SIZES = {"train": 2400, "validation": 100, "test": 400, "unheard": 200}
 
 
 def _default_cache() -> Path:
@@ -64,7 +64,7 @@ def demo(context: click.Context, output: Path, cache_dir: Path, force: bool) -> 
 @demo.command()
 @_cache_option
 @click.option("--split", type=click.Choice(list(_SIZES)), multiple=True, help="Only this split; may be repeated.")
-@click.option("--clips", type=click.IntRange(1), help="Clips of each split [default: 1600, 100, 400 and 200].")
+@click.option("--clips", type=click.IntRange(1), help="Clips of each split [default: 2400, 100, 400 and 200].")
 @click.option("--workers", type=click.IntRange(1), default=os.cpu_count(), show_default="all cores")
 def render(cache_dir: Path, split: tuple[str, ...], clips: int | None, workers: int) -> None:
     """Render the clips of 10 s that training and evaluation use: about 1 MB each."""

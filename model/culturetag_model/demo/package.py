@@ -40,8 +40,9 @@ part of this bundle.
 
 
 _CLOSING = """
-How this model was trained: {steps} steps of {batch} windows, drawn from {clips} clips of 10 s; then the probes were
-fitted once more. The front end keeps its initial weights, a filter bank; the transformer started at random.
+How this model was trained: {steps} steps of {batch} windows, drawn from {backbone_clips} clips of 10 s; then the probes
+were fitted once more, on {clips} clips. The front end keeps its initial weights, a filter bank; the transformer started
+at random.
 
 `melody.flac`, which `scripts/demo` tags, is number {melody_seed} of the melodies in makam {makam} that neither training
 nor these figures use.

@@ -17,7 +17,7 @@ from culturetag_model.vocabularies import HEAD_NAMES
 _ITERATIONS = 150
 
 
-_PENALTY = 3e-3
+_PENALTY = 1e-2
 """Weighs the squared weights against the mean loss of a window; chosen on the validation split."""
 
 

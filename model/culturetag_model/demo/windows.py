@@ -54,11 +54,14 @@ class Windows:
 
     def of_head(self, head: str) -> "Windows":
         """The windows of one head's clips."""
-        own = self.heads == HEAD_NAMES.index(head)
+        return self.select(self.heads == HEAD_NAMES.index(head))
+
+    def select(self, rows: Tensor | slice) -> "Windows":
+        """The windows that a mask or a slice names."""
         tensors = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "labels"}
         return Windows(
-            **{name: values[own] for name, values in tensors.items()},
-            labels={name: targets[own] for name, targets in self.labels.items()},
+            **{name: values[rows] for name, values in tensors.items()},
+            labels={name: targets[rows] for name, targets in self.labels.items()},
         )
 
 
