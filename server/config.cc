@@ -18,6 +18,17 @@ ABSL_FLAG(std::string, metrics_listen, "0.0.0.0:9464",
           "HOST:PORT of plain HTTP for /metrics, /healthz and /readyz; port 0 takes any free one. Empty: none.");
 ABSL_FLAG(std::string, port_file, "",
           "A file to write the gRPC port to once it is open, for whoever starts the server on port 0. Empty: none.");
+ABSL_FLAG(std::string, tls_cert, "", "PEM file of the server's certificate chain. With --tls_key the gRPC port takes TLS only. Files "
+          "that are replaced are taken up within seconds, without a restart.");
+ABSL_FLAG(std::string, tls_key, "", "PEM file of the certificate's private key, without a passphrase.");
+ABSL_FLAG(std::string, tls_client_ca, "", "PEM file of the authorities that must have signed the clients' certificates. Empty: clients "
+          "need none.");
+ABSL_FLAG(std::string, auth_tokens_file, "",
+          "A file with a line `NAME TOKEN [weight=N] [requests_per_minute=N] [audio_seconds_per_minute=N] [streams=N]` for each "
+          "client that may call. Health checks and reflection need no token. Empty: anyone may call.");
+ABSL_FLAG(bool, reflection, true, "Whether to describe the services to grpcurl and its like.");
+ABSL_FLAG(absl::Duration, max_connection_age, absl::ZeroDuration(),
+          "After so long a client is asked to connect anew, so that load spreads over new replicas. 0: never.");
 ABSL_FLAG(std::string, device, "auto", "Where the models run: auto (the first GPU, else the CPU), cpu, cuda or cuda:N.");
 ABSL_FLAG(std::string, precision, "auto", "Arithmetic of the models: auto or fp32.");
 ABSL_FLAG(int, max_batch_windows, 0,
@@ -67,6 +78,9 @@ absl::Status Wrong(absl::string_view flag, absl::string_view what) {
 absl::Status Validate(const Config& config) {
   if (config.bundles.empty()) return Wrong("bundle", "is missing: name the folder of a model bundle, such as bundles/demo");
   if (config.listen.empty()) return Wrong("listen", "is empty: give HOST:PORT, such as 127.0.0.1:50051");
+  if (config.tls_cert.empty() != config.tls_key.empty()) return Wrong("tls_cert", "and --tls_key go together: give both or none");
+  if (!config.tls_client_ca.empty() && config.tls_cert.empty()) return Wrong("tls_client_ca", "needs --tls_cert and --tls_key");
+  if (config.max_connection_age < absl::ZeroDuration()) return Wrong("max_connection_age", "must not be negative");
   if (config.max_batch_windows < 0 || config.max_batch_windows > 4096) {
     return Wrong("max_batch_windows", "must be 0, for a measured size, to 4096");
   }
@@ -122,6 +136,12 @@ absl::StatusOr<Config> ConfigFromFlags() {
   config.listen = absl::GetFlag(FLAGS_listen);
   config.metrics_listen = absl::GetFlag(FLAGS_metrics_listen);
   config.port_file = absl::GetFlag(FLAGS_port_file);
+  config.tls_cert = absl::GetFlag(FLAGS_tls_cert);
+  config.tls_key = absl::GetFlag(FLAGS_tls_key);
+  config.tls_client_ca = absl::GetFlag(FLAGS_tls_client_ca);
+  config.auth_tokens_file = absl::GetFlag(FLAGS_auth_tokens_file);
+  config.reflection = absl::GetFlag(FLAGS_reflection);
+  config.max_connection_age = absl::GetFlag(FLAGS_max_connection_age);
   config.device = absl::GetFlag(FLAGS_device);
   config.max_batch_windows = absl::GetFlag(FLAGS_max_batch_windows);
   config.max_queue_delay = absl::GetFlag(FLAGS_max_queue_delay);

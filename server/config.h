@@ -19,6 +19,12 @@ struct Config {
   std::string listen;
   std::string metrics_listen;
   std::string port_file;
+  std::string tls_cert;
+  std::string tls_key;
+  std::string tls_client_ca;
+  std::string auth_tokens_file;
+  bool reflection = true;
+  absl::Duration max_connection_age;  // zero: no limit
   std::string device;
   int max_batch_windows = 0;
   absl::Duration max_queue_delay;

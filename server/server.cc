@@ -22,8 +22,10 @@
 #include "inference/torch_model.h"
 #include "observability/http_endpoint.h"
 #include "observability/metrics.h"
+#include "service/authenticator.h"
 #include "service/tagger.h"
 #include "service/tagging_service.h"
+#include "service/tls_credentials.h"
 
 namespace culturetag {
 namespace {
@@ -38,18 +40,27 @@ constexpr absl::Duration kFlushTime = absl::Seconds(1);
 // Fills a link of 50 ms and 5 MB/s for each stream.
 constexpr int kStreamLookaheadBytes = 256 << 10;
 
+// Calls at a time that a client may open on one connection; it waits with more.
+constexpr int kMaxCallsOfAConnection = 1000;
+
+constexpr absl::Duration kKeepaliveTime = absl::Minutes(1);
+constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(20);
+constexpr absl::Duration kLeastPingInterval = absl::Seconds(5);
+
 enum class Phase { kLoading, kServing, kDraining };
 
 class RunningServer final : public Server {
  public:
-  RunningServer(const Config& config, std::vector<Bundle> bundles, std::string device)
+  RunningServer(const Config& config, std::vector<Bundle> bundles, std::string device,
+                std::unique_ptr<Authenticator> authenticator)
       : config_(config),
         bundles_(std::move(bundles)),
         device_(std::move(device)),
+        authenticator_(std::move(authenticator)),
         clock_(Clock::Real()),
         metrics_(CULTURETAG_VERSION),
         decoders_(config.decode_threads, config.decode_threads * kQueuedPerDecoder),
-        service_(config.max_bytes_in_flight, clock_, metrics_) {}
+        service_(config.max_bytes_in_flight, authenticator_.get(), clock_, metrics_) {}
 
   ~RunningServer() override {
     if (!drained_) Drain();
@@ -58,17 +69,13 @@ class RunningServer final : public Server {
   absl::Status Open() {
     CULTURETAG_RETURN_IF_ERROR(OpenMetrics());
     grpc::EnableDefaultHealthCheckService(true);
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    if (config_.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     // Reflection knows what is linked, and gRPC's own health service comes without its descriptors.
     grpc::health::v1::HealthCheckRequest::descriptor();
+    CULTURETAG_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials, Credentials());
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(config_.listen, grpc::InsecureServerCredentials(), &port_);
-    builder.SetMaxReceiveMessageSize(static_cast<int>(config_.max_request_bytes));
-    // What gRPC takes from the network before a stream asks for it. Left alone it grows with the connection's speed, to
-    // megabytes for each stream that the device holds up.
-    builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
-    builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kStreamLookaheadBytes);
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port is a mistake, not a partner
+    builder.AddListeningPort(config_.listen, credentials, &port_);
+    SetTransportOptions(builder);
     builder.RegisterService(&service_);
     grpc_ = builder.BuildAndStart();
     if (grpc_ == nullptr || port_ == 0) {
@@ -128,6 +135,31 @@ class RunningServer final : public Server {
   }
 
  private:
+  absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> Credentials() const {
+    if (config_.tls_cert.empty()) return grpc::InsecureServerCredentials();
+    return MakeTlsCredentials({config_.tls_cert, config_.tls_key, config_.tls_client_ca});
+  }
+
+  void SetTransportOptions(grpc::ServerBuilder& builder) const {
+    builder.SetMaxReceiveMessageSize(static_cast<int>(config_.max_request_bytes));
+    // What gRPC takes from the network before a stream asks for it. Left alone it grows with the connection's speed, to
+    // megabytes for each stream that the device holds up.
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kStreamLookaheadBytes);
+    // A second server on the port is a mistake, not a partner.
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsOfAConnection);
+    // A peer that is gone without a word is noticed; one that asks whether we are there, as stock clients do, is answered.
+    const auto milliseconds = [](absl::Duration duration) { return static_cast<int>(absl::ToInt64Milliseconds(duration)); };
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds(kKeepaliveTime));
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds(kKeepaliveTimeout));
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, milliseconds(kLeastPingInterval));
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    if (config_.max_connection_age > absl::ZeroDuration()) {
+      builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_AGE_MS, milliseconds(config_.max_connection_age));
+    }
+  }
+
   absl::Status OpenMetrics() {
     if (config_.metrics_listen.empty()) return absl::OkStatus();
     const auto metrics = [this] {
@@ -180,6 +212,9 @@ class RunningServer final : public Server {
     options.max_queued_audio = config_.max_queued_audio;
     options.fairness.bulk_share = config_.bulk_share;
     options.fairness.client_weights = config_.client_weights;
+    if (authenticator_ != nullptr) {
+      for (const auto& [name, weight] : authenticator_->weights()) options.fairness.client_weights[name] = weight;
+    }
     options.on_device_health = [this](bool well) { SetDeviceHealth(well); };
     return options;
   }
@@ -223,6 +258,7 @@ class RunningServer final : public Server {
   const Config config_;
   const std::vector<Bundle> bundles_;
   const std::string device_;
+  const std::unique_ptr<Authenticator> authenticator_;  // null: anyone may call
   Clock& clock_;
 
   // In the order of use: whatever stands below may use what stands above, and is destroyed first.
@@ -259,7 +295,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Create(const Config& config) {
     }
   }
   CULTURETAG_ASSIGN_OR_RETURN(std::string device, ResolveDevice(config.device));
-  auto server = std::make_unique<RunningServer>(config, std::move(bundles), std::move(device));
+  std::unique_ptr<Authenticator> authenticator;
+  if (!config.auth_tokens_file.empty()) {
+    CULTURETAG_ASSIGN_OR_RETURN(authenticator, Authenticator::Create(config.auth_tokens_file, Clock::Real()));
+  }
+  auto server = std::make_unique<RunningServer>(config, std::move(bundles), std::move(device), std::move(authenticator));
   CULTURETAG_RETURN_IF_ERROR(server->Open());
   return server;
 }

@@ -19,8 +19,8 @@ enum class BatchCloseReason {
 inline constexpr int kBatchCloseReasonCount = 5;
 
 // Why a request was turned away.
-enum class RejectReason { kQueueFull, kDeadline, kDraining, kTooLong, kBadAudio, kUnauthenticated };
-inline constexpr int kRejectReasonCount = 6;
+enum class RejectReason { kQueueFull, kDeadline, kDraining, kTooLong, kBadAudio, kUnauthenticated, kQuota };
+inline constexpr int kRejectReasonCount = 7;
 
 // Why the device scored a window that nobody waited for any more.
 enum class WasteReason { kCancelled, kExpired };

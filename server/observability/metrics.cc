@@ -29,7 +29,7 @@ using prometheus::Registry;
 constexpr std::array<const char*, kStageCount> kStages = {"decode", "resample", "queue", "inference", "aggregate"};
 constexpr std::array<const char*, kBatchCloseReasonCount> kCloseReasons = {"full", "idle", "delay", "deadline", "drain"};
 constexpr std::array<const char*, kRejectReasonCount> kRejectReasons = {"queue_full", "deadline",  "draining",
-                                                                        "too_long",   "bad_audio", "unauthenticated"};
+                                                                        "too_long",   "bad_audio", "unauthenticated", "quota"};
 constexpr std::array<const char*, kWasteReasonCount> kWasteReasons = {"cancelled", "expired"};
 
 // Factors of about 2 from a cached short clip on a GPU to an hour's track on a CPU.

@@ -5,6 +5,9 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
+#include "base/status_macros.h"
 
 namespace culturetag {
 
@@ -14,20 +17,40 @@ absl::Time DeadlineOf(const grpc::CallbackServerContext& context, const Clock& c
   return clock.Now() + absl::FromChrono(deadline - std::chrono::system_clock::now());
 }
 
+namespace {
+
+absl::optional<absl::string_view> MetadataOf(const grpc::CallbackServerContext& context, const char* key) {
+  const auto found = context.client_metadata().find(key);
+  if (found == context.client_metadata().end()) return absl::nullopt;
+  return absl::string_view(found->second.data(), found->second.size());
+}
+
 std::string ClientOf(const grpc::CallbackServerContext& context) {
   constexpr size_t kMaxBytes = 128;
-  const auto& metadata = context.client_metadata();
-  if (const auto id = metadata.find("x-client-id"); id != metadata.end()) {
-    return std::string(id->second.data(), std::min(id->second.size(), kMaxBytes));
-  }
+  if (const auto id = MetadataOf(context, "x-client-id"); id.has_value()) return std::string(id->substr(0, kMaxBytes));
   const std::string peer = context.peer();  // "ipv4:10.0.0.1:41234", "ipv6:%5B::1%5D:41234", "unix:"
   const bool has_port = absl::StartsWith(peer, "ipv");
   return has_port ? peer.substr(0, peer.rfind(':')) : peer;
 }
 
-void FillFromContext(const grpc::CallbackServerContext& context, const Clock& clock, CallOptions& options) {
-  options.deadline = DeadlineOf(context, clock);
-  options.client = ClientOf(context);
+}  // namespace
+
+absl::StatusOr<Caller> Caller::Identify(const grpc::CallbackServerContext& context, const Authenticator* authenticator,
+                                        bool stream) {
+  if (authenticator == nullptr) return Caller(ClientOf(context), nullptr, stream);
+  CULTURETAG_ASSIGN_OR_RETURN(std::shared_ptr<ClientQuota> quota,
+                              authenticator->Authenticate(MetadataOf(context, "authorization")));
+  CULTURETAG_RETURN_IF_ERROR(quota->Begin(stream));
+  std::string name = quota->name();
+  return Caller(std::move(name), std::move(quota), stream);
+}
+
+Caller::~Caller() {
+  if (quota_ != nullptr && stream_) quota_->EndStream();
+}
+
+void Caller::Charge(absl::Duration audio) {
+  if (quota_ != nullptr) quota_->Charge(audio);
 }
 
 void CallSlot::Set(std::shared_ptr<Tagger::Call> call) {

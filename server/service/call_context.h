@@ -1,6 +1,6 @@
 // What gRPC knows of a call besides its messages, in the server's own terms.
 //
-// Free functions; thread-safe. CallSlot is thread-safe, too.
+// Free functions and CallSlot are thread-safe.
 #ifndef CULTURETAG_SERVICE_CALL_CONTEXT_H_
 #define CULTURETAG_SERVICE_CALL_CONTEXT_H_
 
@@ -9,10 +9,12 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "grpcpp/server_context.h"
+#include "service/authenticator.h"
 #include "service/tagger.h"
 
 namespace culturetag {
@@ -20,12 +22,30 @@ namespace culturetag {
 // gRPC's deadline, on the system's clock, as a time of `clock`.
 absl::Time DeadlineOf(const grpc::CallbackServerContext& context, const Clock& clock);
 
-// Whom the call counts for: the `x-client-id` metadata, or the peer's address without its port, which changes with each
-// connection.
-std::string ClientOf(const grpc::CallbackServerContext& context);
+// Who calls, and what the call counts against. Move-only; ends what it began. Thread-compatible.
+class Caller {
+ public:
+  // With an `authenticator`: the client whose token the `authorization` metadata holds. Without: the `x-client-id` metadata, or
+  // the peer's address without its port, which changes with each connection; anyone may call. UNAUTHENTICATED for a token
+  // that is missing or wrong, RESOURCE_EXHAUSTED with a retry delay for a client that has used up one of its limits.
+  static absl::StatusOr<Caller> Identify(const grpc::CallbackServerContext& context, const Authenticator* authenticator,
+                                         bool stream);
+  ~Caller();
+  Caller(Caller&& other) noexcept = default;
+  Caller& operator=(Caller&&) = delete;
 
-// Fills `options` with the above.
-void FillFromContext(const grpc::CallbackServerContext& context, const Clock& clock, CallOptions& options);
+  const std::string& client() const { return client_; }
+  // Counts audio that was tagged against the client's limit.
+  void Charge(absl::Duration audio);
+
+ private:
+  Caller(std::string client, std::shared_ptr<ClientQuota> quota, bool stream)
+      : client_(std::move(client)), quota_(std::move(quota)), stream_(stream) {}
+
+  std::string client_;
+  std::shared_ptr<ClientQuota> quota_;  // null: without limits, or moved from
+  bool stream_;
+};
 
 // Where a cancellation meets the call that it cancels, whichever comes first: gRPC may tell of it while the call starts.
 class CallSlot {

@@ -45,9 +45,11 @@ class TagStreamReactor::ConfigTimer {
   grpc::Alarm alarm_;
 };
 
-TagStreamReactor::TagStreamReactor(Environment environment, grpc::CallbackServerContext& context)
-    : environment_(std::move(environment)), context_(context), arrival_(environment_.clock.Now()) {
-  if (environment_.tagger == nullptr) {
+TagStreamReactor::TagStreamReactor(Environment environment, absl::StatusOr<Caller> caller, grpc::CallbackServerContext& context)
+    : environment_(std::move(environment)), caller_(std::move(caller)), context_(context), arrival_(environment_.clock.Now()) {
+  if (!caller_.ok()) {
+    End(caller_.status());
+  } else if (environment_.tagger == nullptr) {
     End(absl::UnavailableError("the models are being loaded; try again soon"));
   } else {
     config_timer_ = ConfigTimer::Start(*this, environment_.tagger->options().stream_idle_timeout);
@@ -72,7 +74,8 @@ void TagStreamReactor::TakeConfig() {
   if (!request_.has_config()) return End(InvalidField("config", "the first message must be a config"));
   absl::StatusOr<StreamRequest> request = FromProto(request_.config());
   if (!request.ok()) return End(request.status());
-  FillFromContext(context_, environment_.clock, *request);
+  request->client = caller_->client();
+  request->deadline = DeadlineOf(context_, environment_.clock);
   stream_ = environment_.tagger->TagStream(*std::move(request), *this);
   slot_.Set(stream_);
   absl::MutexLock lock(&mutex_);
@@ -109,6 +112,7 @@ void TagStreamReactor::OnWindow(const ModelSpec& model, WindowTags window) {
 
 void TagStreamReactor::OnEnd(absl::StatusOr<TagResult> result) {
   if (result.ok()) {
+    caller_->Charge(result->audio_duration);
     auto response = std::make_unique<v1::TagStreamResponse>();
     ToProto(*result, *response->mutable_summary());
     Write(std::move(response));

@@ -36,7 +36,8 @@ class TagStreamReactor final : public grpc::ServerBidiReactor<v1::TagStreamReque
     std::function<grpc::Status(absl::Time arrival, const absl::Status&)> account;
   };
 
-  TagStreamReactor(Environment environment, grpc::CallbackServerContext& context);
+  // `caller`: who calls, or why they may not.
+  TagStreamReactor(Environment environment, absl::StatusOr<Caller> caller, grpc::CallbackServerContext& context);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -60,6 +61,7 @@ class TagStreamReactor final : public grpc::ServerBidiReactor<v1::TagStreamReque
   void FinishIfDone() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const Environment environment_;
+  absl::StatusOr<Caller> caller_;
   grpc::CallbackServerContext& context_;
   const absl::Time arrival_;
   CallSlot slot_;

@@ -6,7 +6,6 @@
 
 #include "absl/strings/match.h"
 #include "base/error_details.h"
-#include "service/call_context.h"
 #include "service/proto_convert.h"
 #include "service/status_convert.h"
 #include "service/tag_stream_reactor.h"
@@ -33,6 +32,9 @@ class TaggingService::UnaryReactor final : public grpc::ServerUnaryReactor {
   void Start(const Proto& proto, Begin begin) {
     Tagger* const tagger = service_.tagger_;
     if (tagger == nullptr) return End(Loading());
+    absl::StatusOr<Caller> caller = service_.Identify(context_, /*stream=*/false);
+    if (!caller.ok()) return End(caller.status());
+    caller_.emplace(*std::move(caller));
     auto request = FromProto(proto);
     if (!request.ok()) {
       const bool bad_audio = absl::StartsWith(FieldOf(request.status()).value_or(""), "audio");
@@ -45,11 +47,15 @@ class TaggingService::UnaryReactor final : public grpc::ServerUnaryReactor {
       return End(RetryLater("too much audio is in flight", kBytesRetryDelay));
     }
     bytes_in_flight_ = bytes;
-    FillFromContext(context_, service_.clock_, *request);
+    request->client = caller_->client();
+    request->deadline = DeadlineOf(context_, service_.clock_);
     // A reference of its own: the callback may end this reactor before the call has returned.
     const std::shared_ptr<CallSlot> slot = slot_;
     slot->Set((tagger->*begin)(*std::move(request), [this](absl::StatusOr<Result> result) {
-      if (result.ok()) ToProto(*result, response_);
+      if (result.ok()) {
+        caller_->Charge(result->audio_duration);
+        ToProto(*result, response_);
+      }
       End(result.status());
     }));
   }
@@ -69,6 +75,7 @@ class TaggingService::UnaryReactor final : public grpc::ServerUnaryReactor {
   const absl::string_view method_;
   Response& response_;
   const absl::Time arrival_;
+  absl::optional<Caller> caller_;
   int64_t bytes_in_flight_ = 0;  // taken of the service's budget
   const std::shared_ptr<CallSlot> slot_ = std::make_shared<CallSlot>();
 };
@@ -92,21 +99,30 @@ grpc::ServerBidiReactor<v1::TagStreamRequest, v1::TagStreamResponse>* TaggingSer
   const auto account = [this, context](absl::Time arrival, const absl::Status& status) {
     return Account(*context, "TagStream", arrival, status);
   };
-  return new TagStreamReactor({tagger_, bytes_in_flight_, clock_, metrics_, account}, *context);
+  return new TagStreamReactor({tagger_, bytes_in_flight_, clock_, metrics_, account}, Identify(*context, /*stream=*/true), *context);
 }
 
 grpc::ServerUnaryReactor* TaggingService::ListModels(grpc::CallbackServerContext* context, const v1::ListModelsRequest*,
                                                      v1::ListModelsResponse* response) {
   const absl::Time arrival = clock_.Now();
-  absl::Status status;
-  if (const Tagger* tagger = tagger_; tagger != nullptr) {
+  absl::Status status = Identify(*context, /*stream=*/false).status();
+  if (const Tagger* tagger = tagger_; status.ok() && tagger != nullptr) {
     for (const TaggingModel* model : tagger->models()) ToProto(*model, *response->add_models());
-  } else {
+  } else if (status.ok()) {
     status = Loading();
   }
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   reactor->Finish(Account(*context, "ListModels", arrival, status));
   return reactor;
+}
+
+absl::StatusOr<Caller> TaggingService::Identify(const grpc::CallbackServerContext& context, bool stream) {
+  absl::StatusOr<Caller> caller = Caller::Identify(context, authenticator_, stream);
+  if (!caller.ok()) {
+    const bool unknown = absl::IsUnauthenticated(caller.status());
+    metrics_.RecordRejected(unknown ? RejectReason::kUnauthenticated : RejectReason::kQuota);
+  }
+  return caller;
 }
 
 grpc::Status TaggingService::Account(grpc::CallbackServerContext& context, absl::string_view method, absl::Time arrival,

@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "culturetag/v1/tagging.grpc.pb.h"
 #include "observability/metrics.h"
+#include "service/authenticator.h"
+#include "service/call_context.h"
 #include "service/tagger.h"
 
 namespace culturetag {
@@ -20,8 +22,9 @@ class TaggingService final : public v1::TaggingService::CallbackService {
  public:
   // All requests together hold at most `max_bytes_in_flight` of audio, from the arrival of a message until its response;
   // what comes beyond that is refused with RESOURCE_EXHAUSTED.
-  TaggingService(int64_t max_bytes_in_flight, Clock& clock, Metrics& metrics)
-      : clock_(clock), metrics_(metrics), bytes_in_flight_(max_bytes_in_flight) {}
+  // With an `authenticator`, only those whom it knows may call; it must outlive the service.
+  TaggingService(int64_t max_bytes_in_flight, const Authenticator* authenticator, Clock& clock, Metrics& metrics)
+      : authenticator_(authenticator), clock_(clock), metrics_(metrics), bytes_in_flight_(max_bytes_in_flight) {}
 
   // Opens the service. Before this, calls end with UNAVAILABLE.
   void Serve(Tagger& tagger) { tagger_ = &tagger; }
@@ -39,10 +42,13 @@ class TaggingService final : public v1::TaggingService::CallbackService {
   template <typename Proto, typename Response, typename Result>
   class UnaryReactor;
 
+  // Who calls; counts a refusal.
+  absl::StatusOr<Caller> Identify(const grpc::CallbackServerContext& context, bool stream);
   // Counts the call and gives the status for the wire.
   grpc::Status Account(grpc::CallbackServerContext& context, absl::string_view method, absl::Time arrival,
                        const absl::Status& status);
 
+  const Authenticator* const authenticator_;
   Clock& clock_;
   Metrics& metrics_;
   ByteBudget bytes_in_flight_;

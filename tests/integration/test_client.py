@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -178,6 +179,38 @@ def test_progress_is_drawn_on_a_terminal_only(server: Server, library: Path, tmp
     assert b"files, " in os.read(terminal, 1 << 20)
     os.close(terminal)
     assert run(server, "tag", "--out", tmp_path / "b.jsonl", folder).stderr == b""
+
+
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed; Debian has it as chromium-headless-shell")
+def test_a_browser_draws_waveform_and_tags_of_the_html_page(
+    server: Server, stub: tagging_pb2_grpc.TaggingServiceStub, tmp_path: Path
+):
+    page = tmp_path / "melody.html"
+    assert run(server, "tag", "--html", page, "--top-k", "2", MELODY).returncode == 0
+    options = ["--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000", "--dump-dom"]
+    dom = subprocess.check_output([CHROMIUM, *options, page.as_uri()], text=True, timeout=120)
+    body = dom.split("</script>")[-1] + dom.split("<script>")[0]  # without the data that the script reads
+    assert 'data-ready="1024"' in body  # columns of the waveform
+    for head in stub.Tag(request(MELODY.read_bytes(), top_k=2)).heads:
+        assert f"<h2>{head.head}</h2>" in body
+        for tag in head.tags:
+            assert f'title="{tag.label} ({tag.category})"' in body
+
+
+def test_another_program_finds_the_installed_library_and_tags_with_it(
+    server: Server, stub: tagging_pb2_grpc.TaggingServiceStub, tmp_path: Path
+):
+    install = ["cmake", "--install", CLIENT.parents[1], "--component", "client", "--prefix", tmp_path / "prefix"]
+    subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
+    configure = ["cmake", "-S", ROOT / "tests/client/consumer", "-B", tmp_path / "build"]
+    subprocess.run([*configure, f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["cmake", "--build", tmp_path / "build"], check=True, stdout=subprocess.DEVNULL)
+    output = subprocess.check_output([tmp_path / "build/consumer", server.address, MELODY], text=True)
+    expected = stub.Tag(request(MELODY.read_bytes(), top_k=1))
+    assert output.splitlines() == [f"{head.head} {head.tags[0].label}" for head in expected.heads]
 
 
 def test_health_says_whether_the_server_serves(server: Server):
