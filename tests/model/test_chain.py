@@ -154,8 +154,8 @@ def test_a_folder_without_probes_is_a_message(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def stub(work):
-    """The real server on the bundle, on a free loopback port."""
+def address(work):
+    """The address of the real server on the bundle, a free loopback port."""
     if not SERVER.exists():
         pytest.skip("the server isn't built; scripts/test builds it")
     command = [SERVER, f"--bundle={work / 'bundle'}", "--listen=127.0.0.1:0", "--metrics_listen=127.0.0.1:0"]
@@ -170,15 +170,24 @@ def stub(work):
             continue
         pytest.fail(f"the server ended with {process.returncode}:\n{text}")
     port = re.search(r"port=(\d+) metrics_port=", text)[1]
-    yield tagging_pb2_grpc.TaggingServiceStub(grpc.insecure_channel(f"127.0.0.1:{port}"))
+    yield f"127.0.0.1:{port}"
     process.terminate()
     process.wait(timeout=60)
 
 
-def test_scores_over_grpc_equal_the_evaluators(work, evaluated, stub):
+def test_scores_over_grpc_equal_the_evaluators(work, evaluated, address):
+    stub = tagging_pb2_grpc.TaggingServiceStub(grpc.insecure_channel(address))
     labels = [label.name for label in read_bundle(work / "bundle").manifest.heads[0].labels]
 
     for id, expected in evaluated.items():
         audio = tagging_pb2.Audio(encoded=(work / f"makam/audios/{id}.wav").read_bytes())
         tags = {tag.label: tag.score for tag in stub.Tag(tagging_pb2.TagRequest(audio=audio)).heads[0].tags}
         np.testing.assert_allclose([tags[label] for label in labels], expected, atol=1e-3)
+
+
+def test_features_of_a_server_are_the_local_ones(work, address):
+    run("features", "--server", address, "--root", work / "makam", "--output", work / "served")
+
+    local, served = (read_features(next((work / name).iterdir())) for name in ("features", "served"))
+    assert served.ids == local.ids
+    np.testing.assert_allclose(served.states, local.states, atol=1e-4)
