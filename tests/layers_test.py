@@ -29,7 +29,7 @@ THIRD_PARTIES = {
     r"sndfile\.h": "audio/decoder.cc",
     r"soxr\.h": "audio/resampler.cc",
     r"(torch|ATen|c10)/.*": "inference/torch_model.cc",
-    r"openssl/.*": "inference/bundle.cc",
+    r"openssl/.*": "base/crypto.cc",
     r"prometheus/.*": "observability/metrics.cc",
     r"(CivetServer|civetweb)\.h": "observability/http_endpoint.cc",
     r"spdlog/.*": "base/logging.cc",

@@ -1,7 +1,5 @@
 #include "inference/bundle.h"
 
-#include <openssl/evp.h>
-
 #include <array>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "base/crypto.h"
 #include "base/status_macros.h"
 #include "culturetag/v1/bundle.pb.h"
 #include "google/protobuf/util/json_util.h"
@@ -53,16 +52,13 @@ absl::StatusOr<v1::BundleManifest> ParseManifest(const std::string& text) {
 absl::StatusOr<std::string> Sha256OfFile(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return absl::NotFoundError("it is not there, or can't be read");
-  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
-  EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr);
+  Sha256 sha256;
   std::array<char, 1 << 16> block;
   while (file.read(block.data(), block.size()) || file.gcount() > 0) {
-    EVP_DigestUpdate(context.get(), block.data(), static_cast<size_t>(file.gcount()));
+    sha256.Update({block.data(), static_cast<size_t>(file.gcount())});
   }
-  std::string digest(EVP_MAX_MD_SIZE, '\0');
-  unsigned int size = 0;
-  EVP_DigestFinal_ex(context.get(), reinterpret_cast<unsigned char*>(digest.data()), &size);
-  return absl::BytesToHexString(absl::string_view(digest.data(), size));
+  const Sha256Digest digest = sha256.Finish();
+  return absl::BytesToHexString({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 // A manifest may name files in its folder only.

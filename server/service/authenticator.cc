@@ -1,8 +1,5 @@
 #include "service/authenticator.h"
 
-#include <openssl/crypto.h>
-#include <openssl/sha.h>
-
 #include <algorithm>
 #include <fstream>
 #include <utility>
@@ -127,7 +124,7 @@ absl::Status Authenticator::AddLine(absl::string_view line, Clock& clock) {
     if (client.quota->name() == name) return absl::InvalidArgumentError(absl::StrCat("there are two clients ", name));
   }
   Client& client = clients_.emplace_back();
-  SHA256(reinterpret_cast<const unsigned char*>(words[1].data()), words[1].size(), client.token.data());
+  client.token = Sha256Of(words[1]);
   client.quota = std::make_shared<ClientQuota>(name, limits, clock);
   if (weight.has_value()) weights_[name] = *weight;
   return absl::OkStatus();
@@ -137,12 +134,11 @@ absl::StatusOr<std::shared_ptr<ClientQuota>> Authenticator::Authenticate(absl::o
   absl::string_view token = authorization.value_or("");
   const bool bearer = absl::StartsWithIgnoreCase(token, "bearer ");
   if (bearer) token = absl::StripAsciiWhitespace(token.substr(7));
-  Digest digest;
-  SHA256(reinterpret_cast<const unsigned char*>(token.data()), token.size(), digest.data());
+  const Sha256Digest digest = Sha256Of(token);
   // Every client's token is looked at, and the whole of it, so that the time tells nothing.
   std::shared_ptr<ClientQuota> found;
   for (const Client& client : clients_) {
-    if (CRYPTO_memcmp(digest.data(), client.token.data(), digest.size()) == 0) found = client.quota;
+    if (EqualInConstantTime(digest, client.token)) found = client.quota;
   }
   if (!bearer || found == nullptr) return Unauthenticated();
   return found;

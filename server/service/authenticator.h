@@ -12,7 +12,6 @@
 #ifndef CULTURETAG_SERVICE_AUTHENTICATOR_H_
 #define CULTURETAG_SERVICE_AUTHENTICATOR_H_
 
-#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,6 +24,7 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "base/clock.h"
+#include "base/crypto.h"
 
 namespace culturetag {
 
@@ -80,9 +80,8 @@ class Authenticator {
   const std::map<std::string, double>& weights() const { return weights_; }
 
  private:
-  using Digest = std::array<unsigned char, 32>;
   struct Client {
-    Digest token;
+    Sha256Digest token;
     std::shared_ptr<ClientQuota> quota;
   };
 

@@ -8,7 +8,6 @@ right number of windows.
 """
 
 import argparse
-import itertools
 import sys
 import tempfile
 import threading
@@ -23,10 +22,9 @@ from click.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
-from real_server import Server, running_server
-
 from culturetag.v1 import tagging_pb2, tagging_pb2_grpc
 from culturetag_model.cli import main as culturetag_model
+from real_server import Server, running_server
 
 RATE = 44_100
 CHUNK = 1 << 18

@@ -30,9 +30,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
-from real_server import BUNDLE, ROOT, UNLIMITED, Server, running_server
-
 from culturetag.v1 import tagging_pb2, tagging_pb2_grpc
+from real_server import BUNDLE, ROOT, UNLIMITED, Server, running_server
 
 RATE = 24_000
 ENGINE_BENCH = ROOT / "build/release/bin/engine_bench"

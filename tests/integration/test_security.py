@@ -10,9 +10,8 @@ from pathlib import Path
 import grpc
 import pytest
 from conftest import encode, request
-from real_server import BUNDLE, MELODY, SERVER, UNLIMITED, running_server
-
 from culturetag.v1 import tagging_pb2, tagging_pb2_grpc
+from real_server import BUNDLE, MELODY, SERVER, UNLIMITED, running_server
 
 TIMEOUT_S = 60
 WEB_TOKEN = "web-0123456789abcdef"

@@ -9,11 +9,10 @@ import grpc
 import numpy as np
 import pytest
 from conftest import encode, request, scores
-from real_server import BUNDLE, Server
-
 from culturetag.v1 import tagging_pb2, tagging_pb2_grpc
 from culturetag_model.embedders import LocalEmbedder
 from culturetag_model.reference import cut_windows
+from real_server import BUNDLE, Server
 
 TIMEOUT_S = 60
 RATE = 24_000
