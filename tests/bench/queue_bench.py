@@ -230,9 +230,9 @@ def main() -> None:
     parser.add_argument("--overload-seconds", type=float, default=60)
     parser.add_argument("--server-flags", default="", help="more flags of the server, separated by spaces")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        with running_server(Path(folder), *options.server_flags.split(), bundle=options.bundle) as server:
-            asyncio.run(measure(server, options))
+    flags = options.server_flags.split()
+    with tempfile.TemporaryDirectory() as folder, running_server(Path(folder), *flags, bundle=options.bundle) as server:
+        asyncio.run(measure(server, options))
 
 
 if __name__ == "__main__":
