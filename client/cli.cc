@@ -10,6 +10,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "client/bench/bench_cli.h"
+#include "client/bench/bench_command.h"
+#include "client/completion.h"
 #include "client/connection_options.h"
 #include "client/embed_command.h"
 #include "client/live_command.h"
@@ -48,15 +51,33 @@ Examples:
   culturetag health --server tagger.example:50051 --timeout 2s
 )";
 
+constexpr absl::string_view kCompletionExamples = R"(Examples:
+  source <(culturetag completion)                     # in ~/.bashrc
+  culturetag completion > /etc/bash_completion.d/culturetag
+  autoload -U +X bashcompinit && bashcompinit         # in ~/.zshrc, before that first line
+)";
+
 // What the command line asks for.
 struct Request {
   ConnectionOptions connection;
   TagOptions tag;
   EmbedOptions embed;
   ModelsOptions models;
-  // What to do, once the command line is known to make sense.
-  std::function<int(TaggingClient&, const Console&)> run;
+  BenchOptions bench;
+  // What to do, once the command line is known to make sense. Returns the exit code.
+  std::function<int(const Console&)> run;
 };
+
+using CommandWithClient = std::function<int(TaggingClient&, const Console&)>;
+
+int RunWithClient(const ConnectionOptions& options, const CommandWithClient& command, const Console& console) {
+  const Outcome<std::unique_ptr<TaggingClient>> client = Connect(options);
+  if (const auto* const failure = std::get_if<Failure>(&client)) {
+    console.err << "culturetag: " << failure->code << ": " << failure->message << "\n";
+    return kFailure;
+  }
+  return command(*std::get<std::unique_ptr<TaggingClient>>(client), console);
+}
 
 int RunHealth(TaggingClient& client, const Console& console) {
   const Outcome<std::string> health = client.CheckHealth();
@@ -98,26 +119,47 @@ CLI::App* AddModelsCommand(CLI::App& app, ModelsOptions& options) {
   return command;
 }
 
-// What all commands have: how to reach the server, the exit codes, and what to run.
-void Complete(CLI::App* command, Request& request, std::function<int(TaggingClient&, const Console&)> run) {
+// What all commands that call a server have: how to reach it, the exit codes, and what to run.
+void Complete(CLI::App* command, Request& request, std::function<int(const Console&)> run) {
   AddConnectionOptions(*command, request.connection);
   command->footer(absl::StrCat(command->get_footer(), "\n", kExitCodes));
   command->final_callback([&request, run = std::move(run)] { request.run = run; });
 }
 
+void CompleteWithClient(CLI::App* command, Request& request, CommandWithClient run) {
+  Complete(command, request, [&request, run = std::move(run)](const Console& console) {
+    return RunWithClient(request.connection, run, console);
+  });
+}
+
+void AddCompletionCommand(CLI::App& app, Request& request) {
+  CLI::App* const command = app.add_subcommand("completion", "Print what lets bash or zsh complete command lines");
+  command->footer(std::string(kCompletionExamples));
+  command->final_callback([&app, &request] {
+    request.run = [&app](const Console& console) {
+      console.out << BashCompletion(app);
+      return 0;
+    };
+  });
+}
+
 void AddCommands(CLI::App& app, Request& request) {
-  Complete(AddTagCommand(app, request.tag), request, [&request](TaggingClient& client, const Console& console) {
+  CompleteWithClient(AddTagCommand(app, request.tag), request, [&request](TaggingClient& client, const Console& console) {
     return request.tag.live ? RunLive(request.tag, client, console) : RunTag(request.tag, client, console);
   });
-  Complete(AddEmbedCommand(app, request.embed), request, [&request](TaggingClient& client, const Console& console) {
+  CompleteWithClient(AddEmbedCommand(app, request.embed), request, [&request](TaggingClient& client, const Console& console) {
     return RunEmbed(request.embed, client, console);
   });
-  Complete(AddModelsCommand(app, request.models), request, [&request](TaggingClient& client, const Console& console) {
+  CompleteWithClient(AddModelsCommand(app, request.models), request, [&request](TaggingClient& client, const Console& console) {
     return RunModels(request.models, client, console);
   });
   CLI::App* const health = app.add_subcommand("health", "Ask whether the server serves");
   health->footer(std::string(kHealthExamples));
-  Complete(health, request, RunHealth);
+  CompleteWithClient(health, request, RunHealth);
+  Complete(AddBenchCommand(app, request.bench), request, [&request](const Console& console) {
+    return RunBench(request.bench, request.connection, console);
+  });
+  AddCompletionCommand(app, request);
 }
 
 }  // namespace
@@ -135,12 +177,7 @@ int RunCli(int argc, const char* const* argv, const Console& console) {
     return app.exit(error, console.out, console.err) == 0 ? 0 : kUsageError;
   }
 
-  const Outcome<std::unique_ptr<TaggingClient>> client = Connect(request.connection);
-  if (const auto* const failure = std::get_if<Failure>(&client)) {
-    console.err << "culturetag: " << failure->code << ": " << failure->message << "\n";
-    return kFailure;
-  }
-  const int exit_code = request.run(*std::get<std::unique_ptr<TaggingClient>>(client), console);
+  const int exit_code = request.run(console);
   console.out.flush();
   if (console.out.good()) return exit_code;
   console.err << "culturetag: the output can't be written\n";

@@ -116,15 +116,17 @@ void AddConnectionOptions(CLI::App& command, ConnectionOptions& options) {
   AddTlsOptions(command, options);
 }
 
-Outcome<std::unique_ptr<TaggingClient>> Connect(const ConnectionOptions& options) {
+Outcome<std::unique_ptr<TaggingClient>> Connect(const ConnectionOptions& options, Retries retries) {
   Outcome<std::string> token = ReadToken(options);
   if (auto* const failure = std::get_if<Failure>(&token)) return std::move(*failure);
   Outcome<std::shared_ptr<grpc::ChannelCredentials>> credentials = Credentials(options);
   if (auto* const failure = std::get_if<Failure>(&credentials)) return std::move(*failure);
   TaggingClient::Options client = options.client;
   client.token = std::get<std::string>(std::move(token));
-  return std::make_unique<TaggingClient>(
-      client, CreateChannels(client.server, std::get<std::shared_ptr<grpc::ChannelCredentials>>(credentials)));
+  Channels channels =
+      CreateChannels(client.server, std::get<std::shared_ptr<grpc::ChannelCredentials>>(credentials));
+  if (retries == Retries::kNone) channels.calls = channels.streams;
+  return std::make_unique<TaggingClient>(client, channels);
 }
 
 }  // namespace culturetag::client

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -33,12 +34,25 @@ struct Flags {
 // Throws CLI::ValidationError, the way in which CLI11 wants to hear of values that it can't check itself.
 void Resolve(const Flags& flags, TagOptions& options) {
   if (options.live) {
+    if (NeedsEveryTag(options)) throw CLI::ValidationError("--live", "--timeline and --html need files");
     if (flags.csv) throw CLI::ValidationError("--csv", "--live prints text or --json");
     if (!options.files.names.empty()) throw CLI::ValidationError("FILE", "--live reads standard input and no file");
     options.format = flags.json || flags.json_lines ? OutputFormat::kJsonLines : OutputFormat::kText;
     return;
   }
   if (options.files.names.empty() && options.files.list.empty()) throw CLI::RequiredError("FILE");
+  if (options.files.list == "-" && absl::c_linear_search(options.files.names, "-")) {
+    throw CLI::ValidationError("--files-from", "standard input is either audio or the list");
+  }
+  if (options.timeline && (flags.json || flags.json_lines || flags.csv || !options.result_file.empty())) {
+    throw CLI::ValidationError("--timeline", "is for people, not beside --json, --jsonl, --csv or --out");
+  }
+  if (absl::EndsWith(options.html, ".html") && (options.files.names.size() != 1 || !options.files.list.empty())) {
+    throw CLI::ValidationError("--html", "a page is for one FILE; give more of them a folder");
+  }
+  if (!options.html.empty() && absl::c_linear_search(options.files.names, "-")) {
+    throw CLI::ValidationError("--html", "a page needs a file that can be read twice, not standard input");
+  }
   if (flags.json) options.format = OutputFormat::kJson;
   if (flags.json_lines) options.format = OutputFormat::kJsonLines;
   if (flags.csv) options.format = OutputFormat::kCsv;
@@ -127,6 +141,12 @@ void AddOutputOptions(CLI::App& command, TagOptions& options, Flags& flags) {
   CLI::Option* const json_lines = command.add_flag("--jsonl", flags.json_lines, "Print JSON Lines, described below");
   CLI::Option* const csv =
       command.add_flag("--csv", flags.csv, "Print CSV, a row a tag: file, window_start_seconds, head, category, label, score");
+  command.add_flag("--timeline", options.timeline, "Draw each head's tags over time below a file's tags");
+  command
+      .add_option("--html", options.html,
+                  "Write a page for each file, with player, waveform and tags over time: to this file, if it ends with "
+                  ".html, or as NAME.html into this folder")
+      ->type_name("PATH");
   json->excludes(json_lines)->excludes(csv);
   json_lines->excludes(csv);
   command

@@ -40,6 +40,12 @@ struct TagOptions {
   // Append to this file instead of standard output (kJsonLines or kCsv only), and skip files that it has; empty: don't.
   std::string result_file;
 
+  // Draw each head's tags over time below a file's tags (kText only).
+  bool timeline = false;
+  // Write a page for each file: to this file where it ends with .html, for one file only, or as NAME.html into this folder;
+  // empty: don't.
+  std::string html;
+
   // Read PCM of this form from standard input in place of `files`.
   bool live = false;
   v1::PcmFormat live_pcm;
@@ -49,6 +55,12 @@ v1::TagStreamConfig MakeStreamConfig(const TagOptions& options);
 
 // All but the audio.
 v1::TagRequest MakeTagRequest(const TagOptions& options);
+
+// Whether something is drawn over time, for which the requests ask for all tags of all windows, whatever is printed.
+bool NeedsEveryTag(const TagOptions& options);
+
+// What of an answer is to be printed: where NeedsEveryTag, without the tags and windows that weren't asked for.
+v1::TagResponse PrintedPart(const TagOptions& options, v1::TagResponse response);
 
 }  // namespace culturetag::client
 

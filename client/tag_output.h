@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/types/optional.h"
 #include "client/console.h"
 #include "client/failure.h"
 #include "client/progress.h"
@@ -34,6 +35,8 @@ class TagOutput {
 
  private:
   void PrintResult(const std::string& file, const v1::TagResponse& response);
+  // Writes the file's page. Returns why it couldn't.
+  absl::optional<Failure> WritePage(const std::string& file, const v1::TagResponse& response) const;
   void PrintFailure(const std::string& file, const Failure& failure);
   // One element of the JSON array, or one line.
   void PrintJson(const std::string& json);

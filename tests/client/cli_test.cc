@@ -1,5 +1,6 @@
 #include "client/cli.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <string>
@@ -9,8 +10,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "client/fake_tagging_service.h"
 #include "client/run_culturetag.h"
+#include "client/temporary_folder.h"
 
 namespace culturetag::client {
 namespace {
@@ -37,6 +40,15 @@ TEST(CommandLineTest, ExitsWithTwoAndNamesWhatIsWrong) {
       {{"tag", "a", "--json", "--csv"}, "--json excludes --csv"},
       {{"tag", "a", "--json", "--out", "o"}, "--json: nothing can be appended to an array; --out takes --jsonl or --csv"},
       {{"tag", "a", "-0"}, "--null requires --files-from"},
+      {{"tag", "-", "--files-from", "-"}, "--files-from: standard input is either audio or the list"},
+      {{"tag", "a", "--timeline", "--csv"}, "--timeline: is for people, not beside --json, --jsonl, --csv or --out"},
+      {{"tag", "a", "b", "--html", "c.html"}, "--html: a page is for one FILE; give more of them a folder"},
+      {{"tag", "-", "--html", "c"}, "--html: a page needs a file that can be read twice, not standard input"},
+      {{"tag", "--live", "--timeline"}, "--live: --timeline and --html need files"},
+      {{"bench", "--arrivals", "constant"}, "--arrivals requires --rate"},
+      {{"bench", "--rate", "1", "--concurrency", "2"}, "--rate excludes --concurrency"},
+      {{"bench", "--clips", "5s:0"}, "--clips: `5s:0` has no weight above 0 behind the colon"},
+      {{"bench", "--search", "--rate", "1"}, "--search requires --goal"},
       {{"tag", "a", "--live"}, "FILE: --live reads standard input and no file"},
       {{"tag", "a", "--rate", "8000"}, "--rate requires --live"},
       {{"tag", "--live", "--rate", "1"}, "--rate: Value 1 not in range 4000 to 384000"},
@@ -98,6 +110,25 @@ TEST(CommandLineTest, SendsTokenAndClientIdOfItsOptions) {
   unsetenv("CULTURETAG_TOKEN");
   EXPECT_EQ(token, "Bearer s3cret");
   EXPECT_EQ(client_id, "batch");
+}
+
+TEST(CommandLineTest, CompletesCommandsAndTheirOptions) {
+  const Finished finished = RunCulturetag({"completion"});
+  EXPECT_EQ(finished.exit_code, 0);
+  const TemporaryFolder folder;
+  const std::string script = folder.Write("completion", finished.out);
+  const auto complete = [&script](const std::string& words, int current) {
+    const std::string command = absl::StrCat("bash -c 'source ", script, "; COMP_WORDS=(", words, "); COMP_CWORD=",
+                                             current, "; _culturetag; echo -n \"${COMPREPLY[*]}\"'");
+    FILE* const shell = popen(command.c_str(), "r");
+    std::string reply(1000, '\0');
+    reply.resize(fread(reply.data(), 1, reply.size(), shell));
+    pclose(shell);
+    return reply;
+  };
+  EXPECT_EQ(complete("culturetag t", 1), "tag");
+  EXPECT_EQ(complete("culturetag tag --tim", 2), "--timeline --timeout");
+  EXPECT_EQ(complete("culturetag tag song", 2), "");
 }
 
 TEST(CommandLineTest, PrintsItsVersion) { EXPECT_THAT(RunCulturetag({"--version"}).out, StartsWith("culturetag ")); }

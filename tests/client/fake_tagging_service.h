@@ -25,10 +25,12 @@ class FakeTaggingService final : public v1::TaggingService::Service {
 
   // Serves until destroyed. `on_tag` runs on several threads at once; it may block, but not past the last call to the
   // service.
-  explicit FakeTaggingService(TagHandler on_tag, v1::ListModelsResponse models = {})
+  explicit FakeTaggingService(
+      TagHandler on_tag, v1::ListModelsResponse models = {},
+      const std::shared_ptr<grpc::ServerCredentials>& credentials = grpc::InsecureServerCredentials())
       : on_tag_(std::move(on_tag)), models_(std::move(models)) {
     grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.AddListeningPort("127.0.0.1:0", credentials, &port_);
     builder.SetMaxReceiveMessageSize(-1);
     builder.RegisterService(this);
     grpc::EnableDefaultHealthCheckService(true);
