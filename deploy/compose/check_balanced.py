@@ -10,7 +10,6 @@ taken down at the end.
 
 import argparse
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -63,9 +62,7 @@ class Pair:
         self._client = client
 
     def compose(self, *arguments: str) -> None:
-        # Replicas that measure different batches, as they may on a busy machine, are not equally fast.
-        environment = os.environ | {"MAX_BATCH_WINDOWS": "4"}
-        subprocess.run([*self._compose, *arguments], check=True, stdout=subprocess.DEVNULL, env=environment)
+        subprocess.run([*self._compose, *arguments], check=True, stdout=subprocess.DEVNULL)
 
     def answers(self) -> bool:
         command = [self._client, "models", "--server", BALANCER, "--timeout", "5s"]
