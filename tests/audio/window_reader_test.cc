@@ -1,7 +1,8 @@
 #include "audio/window_reader.h"
 
 #include <cmath>
-#include <cstring>
+#include <deque>
+#include <utility>
 
 #include "audio/audio_files.h"
 #include "fakes/fake_clock.h"
@@ -15,9 +16,11 @@ using ::testing::HasSubstr;
 
 const WindowReader::Options kOptions = {24000, {24000, 24000, 2400}, absl::Seconds(10)};
 
-absl::StatusOr<std::unique_ptr<WindowReader>> Open(const std::string& file, const WindowReader::Options& options = kOptions) {
+// A reader of `file`, which is kept for it.
+absl::StatusOr<std::unique_ptr<WindowReader>> Open(std::string file) {
   static FakeClock clock;
-  return WindowReader::Create(options, *OpenEncoded(file), clock);
+  static std::deque<std::string> files;
+  return WindowReader::Create(kOptions, *OpenEncoded(files.emplace_back(std::move(file))), clock);
 }
 
 std::vector<Window> ReadWindows(WindowReader& reader) {

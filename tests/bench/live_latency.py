@@ -21,9 +21,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 
-from real_server import running_server
-
 from culturetag.v1 import tagging_pb2, tagging_pb2_grpc
+from real_server import running_server
 
 WINDOW_S = 5
 STEP_S = 0.1
