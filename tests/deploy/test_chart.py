@@ -101,9 +101,20 @@ def test_selects_the_servers_pods_and_nothing_else(values):
 def test_sets_only_flags_that_the_server_has():
     usage = run_failing_tool(ROOT / "build/release/bin/culturetag-server", "--help=server/config.cc")
     known = set(re.findall(r"^\s+(--\w+) \(", usage, re.MULTILINE))
-    for values in set(CI_VALUES) - {CHART / "ci/tls-values.yaml"}:
+    for values in CI_VALUES:
         used = {argument.partition("=")[0] for argument in server_container(render(values))["args"]}
         assert used <= known
+
+
+def test_gives_its_clients_only_options_that_the_client_has():
+    for values in CI_VALUES:
+        documents = render(values)
+        jobs = [document["spec"]["template"]["spec"] for document in documents if document["kind"] == "Job"]
+        for pod in [one("Pod", documents)["spec"], *jobs]:
+            words = pod["containers"][0]["command"] + pod["containers"][0]["args"]
+            options = {word for word in words if word.startswith("--")}
+            usage = run_tool(ROOT / "build/release/bin/culturetag", "tag", "--help")
+            assert options <= set(re.findall(r"--[a-z-]+", usage))
 
 
 def test_probes_over_grpc_without_tls_and_over_http_with_it():
