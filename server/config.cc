@@ -66,6 +66,9 @@ ABSL_FLAG(absl::Duration, drain_delay, absl::ZeroDuration(),
           "How long to go on accepting requests after SIGTERM, with health NOT_SERVING, until load balancers have noticed.");
 ABSL_FLAG(absl::Duration, drain_timeout, absl::Seconds(30),
           "How long after --drain_delay accepted requests may take to end before they are cut off with UNAVAILABLE.");
+ABSL_FLAG(bool, log_requests, true,
+          "Whether every call has a line in the log: its method, status, time, client, x-request-id and traceparent; no audio, no "
+          "token.");
 ABSL_FLAG(std::string, log_format, "text", "Form of the log on standard error: text or json.");
 
 namespace culturetag {
@@ -161,6 +164,8 @@ absl::StatusOr<Config> ConfigFromFlags() {
   config.compute_threads = or_cores(absl::GetFlag(FLAGS_compute_threads));
   config.drain_delay = absl::GetFlag(FLAGS_drain_delay);
   config.drain_timeout = absl::GetFlag(FLAGS_drain_timeout);
+
+  config.log_requests = absl::GetFlag(FLAGS_log_requests);
 
   const std::string precision = absl::GetFlag(FLAGS_precision);
   if (precision != "auto" && precision != "fp32") return Wrong("precision", "must be auto or fp32");

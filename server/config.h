@@ -44,6 +44,7 @@ struct Config {
   int compute_threads = 0;
   absl::Duration drain_delay;
   absl::Duration drain_timeout;
+  bool log_requests = true;
   LogFormat log_format = LogFormat::kText;
 };
 

@@ -60,7 +60,7 @@ class RunningServer final : public Server {
         clock_(Clock::Real()),
         metrics_(CULTURETAG_VERSION),
         decoders_(config.decode_threads, config.decode_threads * kQueuedPerDecoder),
-        service_(config.max_bytes_in_flight, authenticator_.get(), clock_, metrics_) {}
+        service_(config.max_bytes_in_flight, authenticator_.get(), config.log_requests, clock_, metrics_) {}
 
   ~RunningServer() override {
     if (!drained_) Drain();

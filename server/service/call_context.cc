@@ -26,14 +26,18 @@ absl::optional<absl::string_view> MetadataOf(const grpc::CallbackServerContext& 
 }
 
 std::string ClientOf(const grpc::CallbackServerContext& context) {
-  constexpr size_t kMaxBytes = 128;
-  if (const auto id = MetadataOf(context, "x-client-id"); id.has_value()) return std::string(id->substr(0, kMaxBytes));
+  if (MetadataOf(context, "x-client-id").has_value()) return MetadataValue(context, "x-client-id");
   const std::string peer = context.peer();  // "ipv4:10.0.0.1:41234", "ipv6:%5B::1%5D:41234", "unix:"
   const bool has_port = absl::StartsWith(peer, "ipv");
   return has_port ? peer.substr(0, peer.rfind(':')) : peer;
 }
 
 }  // namespace
+
+std::string MetadataValue(const grpc::CallbackServerContext& context, const char* key) {
+  constexpr size_t kMaxBytes = 128;
+  return std::string(MetadataOf(context, key).value_or("").substr(0, kMaxBytes));
+}
 
 absl::StatusOr<Caller> Caller::Identify(const grpc::CallbackServerContext& context, const Authenticator* authenticator,
                                         bool stream) {

@@ -47,6 +47,9 @@ class Caller {
   bool stream_;
 };
 
+// The value of the metadata `key`, cut to a length that fits a log line; empty if there is none.
+std::string MetadataValue(const grpc::CallbackServerContext& context, const char* key);
+
 // Where a cancellation meets the call that it cancels, whichever comes first: gRPC may tell of it while the call starts.
 class CallSlot {
  public:

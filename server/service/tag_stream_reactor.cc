@@ -160,7 +160,7 @@ void TagStreamReactor::FinishIfDone() {
     finished_ = true;
     status = *end_;
   }
-  Finish(environment_.account(arrival_, status));
+  Finish(environment_.account(caller_.ok() ? caller_->client() : "", arrival_, status));
 }
 
 void TagStreamReactor::OnCancel() { slot_.OnCancel(context_); }

@@ -33,7 +33,7 @@ class TagStreamReactor final : public grpc::ServerBidiReactor<v1::TagStreamReque
     Clock& clock;
     Metrics& metrics;
     // Counts the call and gives the status for the wire.
-    std::function<grpc::Status(absl::Time arrival, const absl::Status&)> account;
+    std::function<grpc::Status(absl::string_view client, absl::Time arrival, const absl::Status&)> account;
   };
 
   // `caller`: who calls, or why they may not.

@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "base/error_details.h"
+#include "base/logging.h"
 #include "service/proto_convert.h"
 #include "service/status_convert.h"
 #include "service/tag_stream_reactor.h"
@@ -68,7 +69,9 @@ class TaggingService::UnaryReactor final : public grpc::ServerUnaryReactor {
   }
 
  private:
-  void End(const absl::Status& status) { Finish(service_.Account(context_, method_, arrival_, status)); }
+  void End(const absl::Status& status) {
+    Finish(service_.Account(context_, method_, caller_.has_value() ? caller_->client() : "", arrival_, status));
+  }
 
   TaggingService& service_;
   grpc::CallbackServerContext& context_;
@@ -96,8 +99,8 @@ grpc::ServerUnaryReactor* TaggingService::Embed(grpc::CallbackServerContext* con
 
 grpc::ServerBidiReactor<v1::TagStreamRequest, v1::TagStreamResponse>* TaggingService::TagStream(
     grpc::CallbackServerContext* context) {
-  const auto account = [this, context](absl::Time arrival, const absl::Status& status) {
-    return Account(*context, "TagStream", arrival, status);
+  const auto account = [this, context](absl::string_view client, absl::Time arrival, const absl::Status& status) {
+    return Account(*context, "TagStream", client, arrival, status);
   };
   return new TagStreamReactor({tagger_, bytes_in_flight_, clock_, metrics_, account}, Identify(*context, /*stream=*/true), *context);
 }
@@ -105,14 +108,15 @@ grpc::ServerBidiReactor<v1::TagStreamRequest, v1::TagStreamResponse>* TaggingSer
 grpc::ServerUnaryReactor* TaggingService::ListModels(grpc::CallbackServerContext* context, const v1::ListModelsRequest*,
                                                      v1::ListModelsResponse* response) {
   const absl::Time arrival = clock_.Now();
-  absl::Status status = Identify(*context, /*stream=*/false).status();
+  const absl::StatusOr<Caller> caller = Identify(*context, /*stream=*/false);
+  absl::Status status = caller.status();
   if (const Tagger* tagger = tagger_; status.ok() && tagger != nullptr) {
     for (const TaggingModel* model : tagger->models()) ToProto(*model, *response->add_models());
   } else if (status.ok()) {
     status = Loading();
   }
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  reactor->Finish(Account(*context, "ListModels", arrival, status));
+  reactor->Finish(Account(*context, "ListModels", caller.ok() ? caller->client() : "", arrival, status));
   return reactor;
 }
 
@@ -125,13 +129,26 @@ absl::StatusOr<Caller> TaggingService::Identify(const grpc::CallbackServerContex
   return caller;
 }
 
-grpc::Status TaggingService::Account(grpc::CallbackServerContext& context, absl::string_view method, absl::Time arrival,
-                                     const absl::Status& status) {
+grpc::Status TaggingService::Account(grpc::CallbackServerContext& context, absl::string_view method, absl::string_view client,
+                                     absl::Time arrival, const absl::Status& status) {
   grpc::Status grpc_status = ToGrpcStatus(status);
   if (const absl::optional<std::string> pushback = RetryPushback(status); pushback.has_value()) {
     context.AddTrailingMetadata("grpc-retry-pushback-ms", *pushback);
   }
-  metrics_.RecordRequest(method, CodeName(grpc_status.error_code()), clock_.Now() - arrival);
+  const std::string request_id = MetadataValue(context, "x-request-id");
+  if (!request_id.empty()) context.AddTrailingMetadata("x-request-id", request_id);
+  const absl::Duration duration = clock_.Now() - arrival;
+  const absl::string_view code = CodeName(grpc_status.error_code());
+  metrics_.RecordRequest(method, code, duration);
+  if (log_requests_) {
+    LogInfo("request", {{"method", method},
+                        {"code", code},
+                        {"ms", absl::ToInt64Milliseconds(duration)},
+                        {"client", client},
+                        {"request_id", request_id},
+                        {"traceparent", MetadataValue(context, "traceparent")},
+                        {"error", status.message()}});
+  }
   return grpc_status;
 }
 

@@ -22,9 +22,14 @@ class TaggingService final : public v1::TaggingService::CallbackService {
  public:
   // All requests together hold at most `max_bytes_in_flight` of audio, from the arrival of a message until its response;
   // what comes beyond that is refused with RESOURCE_EXHAUSTED.
-  // With an `authenticator`, only those whom it knows may call; it must outlive the service.
-  TaggingService(int64_t max_bytes_in_flight, const Authenticator* authenticator, Clock& clock, Metrics& metrics)
-      : authenticator_(authenticator), clock_(clock), metrics_(metrics), bytes_in_flight_(max_bytes_in_flight) {}
+  // With an `authenticator`, only those whom it knows may call; it must outlive the service. With `log_requests`, every call
+  // has a line in the log.
+  TaggingService(int64_t max_bytes_in_flight, const Authenticator* authenticator, bool log_requests, Clock& clock, Metrics& metrics)
+      : authenticator_(authenticator),
+        log_requests_(log_requests),
+        clock_(clock),
+        metrics_(metrics),
+        bytes_in_flight_(max_bytes_in_flight) {}
 
   // Opens the service. Before this, calls end with UNAVAILABLE.
   void Serve(Tagger& tagger) { tagger_ = &tagger; }
@@ -44,11 +49,12 @@ class TaggingService final : public v1::TaggingService::CallbackService {
 
   // Who calls; counts a refusal.
   absl::StatusOr<Caller> Identify(const grpc::CallbackServerContext& context, bool stream);
-  // Counts the call and gives the status for the wire.
-  grpc::Status Account(grpc::CallbackServerContext& context, absl::string_view method, absl::Time arrival,
-                       const absl::Status& status);
+  // Counts the call, logs it, echoes its x-request-id, and gives the status for the wire.
+  grpc::Status Account(grpc::CallbackServerContext& context, absl::string_view method, absl::string_view client,
+                       absl::Time arrival, const absl::Status& status);
 
   const Authenticator* const authenticator_;
+  const bool log_requests_;
   Clock& clock_;
   Metrics& metrics_;
   ByteBudget bytes_in_flight_;

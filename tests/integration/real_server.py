@@ -27,6 +27,11 @@ class Server:
     process: subprocess.Popen
     port: int
     metrics_port: int
+    log_file: Path
+
+    def log(self) -> list[str]:
+        """Its lines so far."""
+        return self.log_file.read_text().splitlines()
 
     @property
     def address(self) -> str:
@@ -82,4 +87,4 @@ def start_server(folder: Path, *flags: str, bundle: Path = BUNDLE) -> Server:
             process.kill()
             pytest.fail(f"the server doesn't serve (exit code {process.returncode}):\n{text}")
     ports = re.search(r"port=(\d+) metrics_port=(\d+)", text)
-    return Server(process, int(ports[1]), int(ports[2]))
+    return Server(process, int(ports[1]), int(ports[2]), log)

@@ -84,6 +84,21 @@ def test_a_call_needs_a_token(tokens) -> None:
     assert tokens.metric('culturetag_rejected_total{reason="unauthenticated"}') >= 5
 
 
+def test_a_request_has_a_line_in_the_log_and_its_id_comes_back(tokens) -> None:
+    with tokens.channel() as channel:
+        stub = tagging_pb2_grpc.TaggingServiceStub(channel)
+        ids = [("x-request-id", "r-17\"x"), ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")]
+        _, call = stub.ListModels.with_call(
+            tagging_pb2.ListModelsRequest(), timeout=TIMEOUT_S, metadata=[*bearer(WEB_TOKEN), *ids]
+        )
+        assert dict(call.trailing_metadata())["x-request-id"] == "r-17\"x"
+    lines = [line for line in tokens.log() if "r-17" in line]
+    assert len(lines) == 1
+    assert "method=ListModels code=OK" in lines[0]
+    assert "client=web" in lines[0]
+    assert "traceparent=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01" in lines[0]
+
+
 def test_health_needs_no_token(tokens) -> None:
     with tokens.channel() as channel:
         check = channel.unary_unary("/grpc.health.v1.Health/Check")

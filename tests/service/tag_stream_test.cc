@@ -85,7 +85,7 @@ class TagStreamTest : public testing::Test {
   Tagger::Options tagger_options_;
   std::unique_ptr<WindowBatcher> batcher_;
   std::unique_ptr<Tagger> tagger_;
-  TaggingService service_{int64_t{1} << 20, nullptr, Clock::Real(), metrics_};
+  TaggingService service_{int64_t{1} << 20, nullptr, /*log_requests=*/true, Clock::Real(), metrics_};
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::TaggingService::Stub> stub_;
   grpc::ClientContext context_;

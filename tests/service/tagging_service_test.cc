@@ -63,7 +63,7 @@ class TaggingServiceTest : public testing::Test {
   WorkerPool decoders_{1, 8};
   std::unique_ptr<WindowBatcher> batcher_;
   std::unique_ptr<Tagger> tagger_;
-  TaggingService service_{5000, nullptr, clock_, metrics_};  // bytes in flight: three windows of 1600
+  TaggingService service_{5000, nullptr, /*log_requests=*/true, clock_, metrics_};  // bytes in flight: three windows of 1600
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::TaggingService::Stub> stub_;
 
