@@ -196,7 +196,7 @@ QUEUE = Row(
         Panel(
             "Refusals by reason",
             "queue_full and deadline: too little capacity. bad_audio, too_long, unauthenticated: callers' mistakes. "
-            "draining: replicas that stop.",
+            "quota: a client above its own. draining: replicas that stop.",
             "reqps",
             (Query(rate("rejected_total", by="reason"), "{{reason}}"),),
             stacked=True,
