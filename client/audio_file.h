@@ -17,11 +17,11 @@ struct AudioInput {
   std::unique_ptr<FdReader> rest;  // what comes after `bytes`, or null
 };
 
-// Opens the file `name`, or `standard_input` where `name` is "-", and reads it if it has at most `max_bytes`. A larger one
-// has a `rest`; none of a larger regular file is read.
+// Opens the file `name`, or `standard_input` where `name` is "-", and reads it if it has at most `max_bytes`. A larger
+// one has a `rest`; none of a larger regular file is read.
 //
-// Fails with NOT_FOUND (no such file), PERMISSION_DENIED, INVALID_ARGUMENT (a directory; nothing in it) or UNKNOWN (reading
-// failed half-way).
+// Fails with NOT_FOUND (no such file), PERMISSION_DENIED, INVALID_ARGUMENT (a directory; nothing in it) or UNKNOWN
+// (reading failed half-way).
 Outcome<AudioInput> OpenAudioFile(const std::string& name, int standard_input, std::size_t max_bytes);
 
 // All bytes of it. Fails like OpenAudioFile, and with INVALID_ARGUMENT above 2 GiB, more than a gRPC message can hold.

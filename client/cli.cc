@@ -32,9 +32,9 @@ constexpr absl::string_view kExitCodes =
     "Exit codes: 0 if everything worked, 1 if anything failed, 2 for a wrong command line, 130 after Ctrl-C.\n";
 
 constexpr absl::string_view kEmbedExamples = R"(Examples:
-  culturetag embed melody.flac -o melody.npy                # [L, D]: L hidden states of width D, the mean over the track
-  culturetag embed --windows melody.flac -o melody.npy      # [W, L, D]: an embedding for each of W windows
-  culturetag embed *.flac --out embeddings                  # embeddings/NAME.npy for NAME.flac
+  culturetag embed melody.flac -o melody.npy             # [L, D]: L hidden states of width D, mean over the track
+  culturetag embed --windows melody.flac -o melody.npy   # [W, L, D]: an embedding for each of W windows
+  culturetag embed *.flac --out embeddings               # embeddings/NAME.npy for NAME.flac
   python -c 'import numpy; print(numpy.load("melody.npy").shape)'
 )";
 
@@ -144,13 +144,13 @@ void AddCompletionCommand(CLI::App& app, Request& request) {
 }
 
 void AddCommands(CLI::App& app, Request& request) {
-  CompleteWithClient(AddTagCommand(app, request.tag), request, [&request](TaggingClient& client, const Console& console) {
+  CompleteWithClient(AddTagCommand(app, request.tag), request, [&request](auto& client, const Console& console) {
     return request.tag.live ? RunLive(request.tag, client, console) : RunTag(request.tag, client, console);
   });
-  CompleteWithClient(AddEmbedCommand(app, request.embed), request, [&request](TaggingClient& client, const Console& console) {
+  CompleteWithClient(AddEmbedCommand(app, request.embed), request, [&request](auto& client, const Console& console) {
     return RunEmbed(request.embed, client, console);
   });
-  CompleteWithClient(AddModelsCommand(app, request.models), request, [&request](TaggingClient& client, const Console& console) {
+  CompleteWithClient(AddModelsCommand(app, request.models), request, [&request](auto& client, const Console& console) {
     return RunModels(request.models, client, console);
   });
   CLI::App* const health = app.add_subcommand("health", "Ask whether the server serves");

@@ -25,10 +25,11 @@ std::string BashCompletion(const CLI::App& app) {
   std::string cases;
   for (const CLI::App* const command : app.get_subcommands([](const CLI::App*) { return true; })) {
     words.push_back(command->get_name());
-    absl::StrAppend(&cases, "    ", command->get_name(), ") words='", absl::StrJoin(OptionNames(*command), " "), "' ;;\n");
+    absl::StrAppend(&cases, "    ", command->get_name(), ") words='", absl::StrJoin(OptionNames(*command), " "),
+                    "' ;;\n");
   }
   for (std::string& name : OptionNames(app)) words.push_back(std::move(name));
-  return absl::StrCat(R"(# Completion of culturetag for bash. For zsh: autoload -U +X bashcompinit && bashcompinit, then this.
+  return absl::StrCat(R"(# Completion of culturetag for bash; for zsh, after autoload -U +X bashcompinit && bashcompinit.
 _culturetag() {
   local current=${COMP_WORDS[COMP_CWORD]} words
   case ${COMP_WORDS[1]} in

@@ -27,8 +27,8 @@ void AddConnectionOptions(CLI::App& command, ConnectionOptions& options);
 // Whether refused calls are tried again.
 enum class Retries { kByPolicy, kNone };
 
-// A client with the tokens and certificates of the files. Fails with INVALID_ARGUMENT where a file holds no token, or with
-// what reading one fails with; the message names the file.
+// A client with the tokens and certificates of the files. Fails with INVALID_ARGUMENT where a file holds no token, or
+// with what reading one fails with; the message names the file.
 Outcome<std::unique_ptr<TaggingClient>> Connect(const ConnectionOptions& options, Retries retries = Retries::kByPolicy);
 
 }  // namespace culturetag::client

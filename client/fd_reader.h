@@ -21,8 +21,8 @@ class FdReader {
   FdReader(const FdReader&) = delete;
   FdReader& operator=(const FdReader&) = delete;
 
-  // Waits until there are any bytes and returns how many of them, at most `size`, it has put into `buffer`: 0 at the end
-  // or once stopped. Fails with UNKNOWN.
+  // Waits until there are any bytes and returns how many of them, at most `size`, it has put into `buffer`: 0 at the
+  // end or once stopped. Fails with UNKNOWN.
   Outcome<std::size_t> Read(char* buffer, std::size_t size);
 
   // Ends a Read that waits, and every later one.

@@ -26,9 +26,9 @@ struct FileList {
   std::unordered_map<std::string, Failure> failures;
 };
 
-// A folder stands for the audio files in it and in its folders, by path; a name with *, ? or [ that is no file stands for
-// what glob(7) finds. Any other name stands for itself, whether there is such a file or not. Fails where `list` can't be
-// read. Links to folders are not followed.
+// A folder stands for the audio files in it and in its folders, by path; a name with *, ? or [ that is no file stands
+// for what glob(7) finds. Any other name stands for itself, whether there is such a file or not. Fails where `list`
+// can't be read. Links to folders are not followed.
 Outcome<FileList> ListFiles(const FileSelection& selection, int standard_input);
 
 // Whether a file of that name is looked at in a folder: by its extension, in any case.

@@ -9,8 +9,8 @@
 namespace culturetag::client {
 
 // Sends the PCM of standard input as it comes and prints a line for each window as soon as its tags are there, then the
-// tags of the whole. With OutputFormat::kJsonLines, each of both is a JSON object. The end of the input and Ctrl-C are the same:
-// what has been heard is tagged to its end. Returns the exit code: 0, or 1 if the stream failed.
+// tags of the whole. With OutputFormat::kJsonLines, each of both is a JSON object. The end of the input and Ctrl-C are
+// the same: what has been heard is tagged to its end. Returns the exit code: 0, or 1 if the stream failed.
 int RunLive(const TagOptions& options, TaggingClient& client, const Console& console);
 
 }  // namespace culturetag::client

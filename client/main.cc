@@ -21,8 +21,8 @@ culturetag::client::TextStyle StyleOfStandardOutput() {
   return style;
 }
 
-// Hands Ctrl-C to the command that listens; otherwise, and the second time, it ends the program. Must run before any other
-// thread starts: they inherit that the signal is theirs no more.
+// Hands Ctrl-C to the command that listens; otherwise, and the second time, it ends the program. Must run before any
+// other thread starts: they inherit that the signal is theirs no more.
 void WatchForInterrupts(culturetag::client::Interrupts& interrupts) {
   sigset_t signals;
   sigemptyset(&signals);

@@ -8,8 +8,8 @@
 
 namespace culturetag::client {
 
-// The bytes of a version 1.0 file that holds `values`, row-major, as little-endian float32 of that shape. The product of
-// `shape` must be the number of values.
+// The bytes of a version 1.0 file that holds `values`, row-major, as little-endian float32 of that shape. The product
+// of `shape` must be the number of values.
 std::string NpyFile(const std::vector<int64_t>& shape, const std::vector<float>& values);
 
 }  // namespace culturetag::client

@@ -74,7 +74,8 @@ std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::erro
 
 }  // namespace
 
-const char kTagsJsonShape[] = R"(An array with one object for each file, in the order given; with --jsonl an object a line, as they finish:
+const char kTagsJsonShape[] = R"(An array with one object for each file, in the order given; with --jsonl,
+an object a line, as they finish:
   {"file", "model", "model_version",
    "audio": {"duration_seconds", "sample_rate_hz", "channel_count", "format", "window_count"},
    "heads": [{"head", "tags": [{"label", "category", "score"}]}],

@@ -40,8 +40,9 @@ Outcome<std::unique_ptr<ResultFile>> ResultFile::Open(const std::string& path, O
   std::ifstream results(path, std::ios::binary);
   const Outcome<std::size_t> kept = file->ReadResults(results);
   if (const auto* const failure = std::get_if<Failure>(&kept)) return *failure;
-  if (ftruncate(fd, static_cast<off_t>(std::get<std::size_t>(kept))) != 0) return SystemFailure("the file can't be cut");
-  if (format == OutputFormat::kCsv && std::get<std::size_t>(kept) == 0) {
+  const auto size = static_cast<off_t>(std::get<std::size_t>(kept));
+  if (ftruncate(fd, size) != 0) return SystemFailure("the file can't be cut");
+  if (format == OutputFormat::kCsv && size == 0) {
     if (absl::optional<Failure> failure = file->Write(kCsvHeader)) return *std::move(failure);
   }
   return file;

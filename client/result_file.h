@@ -20,11 +20,11 @@ namespace culturetag::client {
 class ResultFile {
  public:
   // Opens the file at `path`, or makes it, for kJsonLines or kCsv. What a run that was killed left half written is cut
-  // off: a last line without its end; in CSV, where a file has many rows, all rows of the last file, whose tags are then
-  // asked for again.
+  // off: a last line without its end; in CSV, where a file has many rows, all rows of the last file, whose tags are
+  // then asked for again.
   //
-  // Fails with PERMISSION_DENIED, NOT_FOUND (no such folder), FAILED_PRECONDITION (another run has it open; a line that is
-  // no result, so that this is somebody else's file) or UNKNOWN.
+  // Fails with PERMISSION_DENIED, NOT_FOUND (no such folder), FAILED_PRECONDITION (another run has it open; a line that
+  // is no result, so that this is somebody else's file) or UNKNOWN.
   static Outcome<std::unique_ptr<ResultFile>> Open(const std::string& path, OutputFormat format);
 
   ~ResultFile();

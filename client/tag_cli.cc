@@ -57,7 +57,9 @@ void Resolve(const Flags& flags, TagOptions& options) {
   if (flags.json_lines) options.format = OutputFormat::kJsonLines;
   if (flags.csv) options.format = OutputFormat::kCsv;
   if (options.result_file.empty()) return;
-  if (flags.json) throw CLI::ValidationError("--json", "nothing can be appended to an array; --out takes --jsonl or --csv");
+  if (flags.json) {
+    throw CLI::ValidationError("--json", "nothing can be appended to an array; --out takes --jsonl or --csv");
+  }
   if (options.format == OutputFormat::kText) {
     options.format = absl::EndsWith(options.result_file, ".csv") ? OutputFormat::kCsv : OutputFormat::kJsonLines;
   }
@@ -70,7 +72,8 @@ void AddInputOptions(CLI::App& command, TagOptions& options) {
   CLI::Option* const list =
       command.add_option("--files-from", options.files.list, "File with more names, one a line; `-` is standard input")
           ->type_name("FILE");
-  command.add_flag("-0,--null", options.files.nul_separated, "The names of --files-from end with NUL, not with a line break")
+  command
+      .add_flag("-0,--null", options.files.nul_separated, "The names of --files-from end with NUL, not with a line break")
       ->needs(list);
   CLI::Option* const live =
       command.add_flag("--live", options.live, "Tag the samples on standard input as they come, a line a window")
@@ -137,10 +140,11 @@ void AddRequestOptions(CLI::App& command, TagOptions& options) {
 }
 
 void AddOutputOptions(CLI::App& command, TagOptions& options, Flags& flags) {
-  CLI::Option* const json = command.add_flag("--json", flags.json, "Print JSON, described below; with --live, JSON Lines");
+  CLI::Option* const json =
+      command.add_flag("--json", flags.json, "Print JSON, described below; with --live, JSON Lines");
   CLI::Option* const json_lines = command.add_flag("--jsonl", flags.json_lines, "Print JSON Lines, described below");
   CLI::Option* const csv =
-      command.add_flag("--csv", flags.csv, "Print CSV, a row a tag: file, window_start_seconds, head, category, label, score");
+      command.add_flag("--csv", flags.csv, "Print CSV, a row a tag: file, start of the window, head, category, label, score");
   command.add_flag("--timeline", options.timeline, "Draw each head's tags over time below a file's tags");
   command
       .add_option("--html", options.html,
@@ -151,8 +155,8 @@ void AddOutputOptions(CLI::App& command, TagOptions& options, Flags& flags) {
   json_lines->excludes(csv);
   command
       .add_option("--out", options.result_file,
-                  "Append the results to this file, in --jsonl or --csv, and leave out files that it has. Failures aren't "
-                  "results: the next run tries again")
+                  "Append the results to this file, in --jsonl or --csv, and leave out files that it has. Failures "
+                  "aren't results: the next run tries again")
       ->type_name("FILE");
 }
 

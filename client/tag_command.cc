@@ -40,8 +40,8 @@ class TagRun {
   TagRun(const TagOptions& options, TaggingClient& client, const Console& console, TagOutput& output)
       : options_(options), client_(client), console_(console), output_(output), limit_(options.concurrency) {}
 
-  // Hands every file's outcome to the output, except those that Ctrl-C kept from being sent. Returns whether there are such.
-  // Waits for every call that it started.
+  // Hands every file's outcome to the output, except those that Ctrl-C kept from being sent. Returns whether there are
+  // such. Waits for every call that it started.
   bool Run(const FileList& list) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

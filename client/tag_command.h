@@ -8,9 +8,9 @@
 
 namespace culturetag::client {
 
-// Returns the exit code: 0 if every file worked, 130 after Ctrl-C, else 1. A file that fails doesn't keep the others from
-// being tagged, except that nothing more is sent where no server answered at the start. After Ctrl-C no more files are
-// sent, and those in flight are waited for.
+// Returns the exit code: 0 if every file worked, 130 after Ctrl-C, else 1. A file that fails doesn't keep the others
+// from being tagged, except that nothing more is sent where no server answered at the start. After Ctrl-C no more files
+// are sent, and those in flight are waited for.
 //
 // Text and a JSON array are in the order of the files; JSON Lines and CSV in that of the answers.
 //

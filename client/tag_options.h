@@ -32,8 +32,9 @@ struct TagOptions {
   int concurrency = 0;
   // The most audio in flight at once, in bytes. A file that is larger goes alone.
   std::size_t max_bytes_in_flight = std::size_t{256} << 20;
-  // Larger inputs go by TagStream, which the server decodes as they come and for which it has no limit of 15 minutes. 8 MiB
-  // are 15 minutes at 75 kbit/s, less than music is encoded at; and it bounds what a message's retries keep in memory.
+  // Larger inputs go by TagStream, which the server decodes as they come and for which it has no limit of 15 minutes. 8
+  // MiB are 15 minutes at 75 kbit/s, less than music is encoded at; and it bounds what a message's retries keep in
+  // memory.
   std::size_t stream_above_bytes = std::size_t{8} << 20;
 
   OutputFormat format = OutputFormat::kText;
@@ -42,8 +43,8 @@ struct TagOptions {
 
   // Draw each head's tags over time below a file's tags (kText only).
   bool timeline = false;
-  // Write a page for each file: to this file where it ends with .html, for one file only, or as NAME.html into this folder;
-  // empty: don't.
+  // Write a page for each file: to this file where it ends with .html, for one file only, or as NAME.html into this
+  // folder; empty: don't.
   std::string html;
 
   // Read PCM of this form from standard input in place of `files`.

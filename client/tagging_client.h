@@ -1,8 +1,8 @@
 // The calls of culturetag.v1.TaggingService, with errors as Failures.
 //
-// Refusals that may pass (UNAVAILABLE and RESOURCE_EXHAUSTED) are retried, up to kMaxAttempts in all, after the wait that
-// the server asks for in `grpc-retry-pushback-ms` or else an exponential one. gRPC itself does so for single messages,
-// which it keeps for that; TagStream, which nobody keeps in memory, begins its file again.
+// Refusals that may pass (UNAVAILABLE and RESOURCE_EXHAUSTED) are retried, up to kMaxAttempts in all, after the wait
+// that the server asks for in `grpc-retry-pushback-ms` or else an exponential one. gRPC itself does so for single
+// messages, which it keeps for that; TagStream, which nobody keeps in memory, begins its file again.
 //
 // Thread-safe. Must outlive its calls.
 #ifndef CULTURETAG_CLIENT_TAGGING_CLIENT_H_
@@ -58,9 +58,9 @@ class TaggingClient {
   // is freed and the call has let go of the channel.
   void Tag(std::unique_ptr<v1::TagRequest> request, std::function<void(Outcome<v1::TagResponse>)> done);
 
-  // Sends `audio` as it is read, in chunks of at most 1 MiB, and returns the summary. `on_window` gets each window's tags
-  // as soon as they are there, on the calling thread. Stopping `audio.rest` ends the audio early; the summary then is of
-  // what was sent. Refusals are retried only while no answer has come, and if `audio.rest` can be read again.
+  // Sends `audio` as it is read, in chunks of at most 1 MiB, and returns the summary. `on_window` gets each window's
+  // tags as soon as they are there, on the calling thread. Stopping `audio.rest` ends the audio early; the summary then
+  // is of what was sent. Refusals are retried only while no answer has come, and if `audio.rest` can be read again.
   Outcome<v1::TagResponse> TagStream(const v1::TagStreamConfig& config, const AudioInput& audio,
                                      const WindowListener& on_window);
 

@@ -10,8 +10,9 @@
 namespace culturetag::client {
 namespace {
 
-constexpr absl::string_view kExamples = R"(Open loop (--rate or --trace): requests are sent when they are due, whatever became of those before, and their latency
-counts from then. Closed loop (--concurrency): a request is sent when another was answered. Refusals aren't retried.
+constexpr absl::string_view kExamples = R"(Open loop (--rate or --trace): requests are sent when they are due, whatever
+became of those before, and their latency counts from then. Closed loop (--concurrency): a request is sent when another was
+answered. Refusals aren't retried.
 
 Examples:
   culturetag bench --rate 20 --length 30s --goal 500ms           # Poisson arrivals
@@ -85,20 +86,23 @@ void AddLoadOptions(CLI::App& command, BenchOptions& options) {
           "How long to send, or how long each step of --search is")
       ->type_name("DURATION")
       ->default_str(absl::FormatDuration(options.length));
-  command.add_option("--clients", options.client_count, "Clients that take turns, each with a connection and an x-client-id")
+  command
+      .add_option("--clients", options.client_count,
+                  "Clients that take turns, each with a connection and an x-client-id")
       ->check(CLI::Range(1, 10000).description(""))
       ->capture_default_str();
   command.add_option("--seed", options.seed, "Of the arrivals and the choice of clips")->capture_default_str();
 }
 
 void AddGoalOptions(CLI::App& command, BenchOptions& options) {
-  CLI::Option* const goal = command
-                                .add_option_function<std::string>(
-                                    "--goal",
-                                    [&options](const std::string& text) { options.goal = ParseDuration("--goal", text); },
-                                    "The latency to keep: exit code 1 if it isn't, or any request fails")
-                                ->type_name("DURATION");
-  command.add_option("--goal-percentile", options.goal_percentile, "Which percentile of the latency is to keep the goal")
+  const auto set_goal = [&options](const std::string& text) { options.goal = ParseDuration("--goal", text); };
+  CLI::Option* const goal =
+      command
+          .add_option_function<std::string>("--goal", set_goal,
+                                            "The latency to keep: exit code 1 if it isn't, or any request fails")
+          ->type_name("DURATION");
+  command
+      .add_option("--goal-percentile", options.goal_percentile, "Which percentile of the latency is to keep the goal")
       ->check(CLI::Range(1.0, 100.0).description(""))
       ->capture_default_str()
       ->needs(goal);

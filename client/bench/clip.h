@@ -14,8 +14,8 @@ struct Clip {
   v1::Audio audio;
 };
 
-// White noise of that length at 24 kHz in 16 bits: to a model it is as much work as music, and nobody needs to have any.
-// Twice the same length is twice the same clip.
+// White noise of that length at 24 kHz in 16 bits: to a model it is as much work as music, and nobody needs to have
+// any. Twice the same length is twice the same clip.
 Clip SyntheticClip(absl::Duration length);
 
 }  // namespace culturetag::client

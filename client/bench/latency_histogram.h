@@ -1,6 +1,6 @@
-// Counts of durations with a bounded relative error and bounded memory: the idea of Gil Tene's HdrHistogram (no C or C++
-// implementation of which Debian 12 packages). Each power of two is cut into equal buckets, so that a value is known to
-// within 1/1024, whether it is microseconds or minutes.
+// Counts of durations with a bounded relative error and bounded memory: the idea of Gil Tene's HdrHistogram (no C or
+// C++ implementation of which Debian 12 packages). Each power of two is cut into equal buckets, so that a value is
+// known to within 1/1024, whether it is microseconds or minutes.
 //
 // Not thread-safe.
 #ifndef CULTURETAG_CLIENT_BENCH_LATENCY_HISTOGRAM_H_

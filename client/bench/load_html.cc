@@ -15,8 +15,8 @@ namespace {
 // The plot's size without its margins, in pixels.
 constexpr double kWidth = 720;
 constexpr double kHeight = 320;
-// The percentiles that the horizontal axis reaches, in nines: 99.9 %. Each nine takes the same room, for the tail is what
-// matters.
+// The percentiles that the horizontal axis reaches, in nines: 99.9 %. Each nine takes the same room, for the tail is
+// what matters.
 constexpr double kNines = 3;
 constexpr int kPoints = 60;
 

@@ -24,8 +24,9 @@ std::string Seconds(absl::Duration duration) { return absl::StrFormat("%.3f", ab
 
 // The measured times with their names, in the order in which they pass.
 std::vector<std::pair<const char*, const LatencyHistogram*>> Stages(const LoadResult& result) {
-  return {{"latency", &result.latency}, {"sending_delay", &result.sending_delay}, {"decode", &result.decode},
-          {"queue", &result.queue},     {"inference", &result.inference},         {"server_total", &result.server_total}};
+  return {{"latency", &result.latency},     {"sending_delay", &result.sending_delay},
+          {"decode", &result.decode},       {"queue", &result.queue},
+          {"inference", &result.inference}, {"server_total", &result.server_total}};
 }
 
 std::vector<std::string> TableRow(const std::string& name, const LatencyHistogram& histogram) {

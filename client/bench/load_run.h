@@ -1,8 +1,9 @@
 // Sends requests to a server by plan (open loop) or as answers come (closed loop), and measures.
 //
 // In the open loop a request is sent when it is due, whatever became of those before, and its latency counts from then:
-// what a stall does to everybody who would have called meanwhile shows in the percentiles. A closed loop waits for answers
-// before it sends, so that it asks less of a server that is slow; it measures throughput, not what callers feel.
+// what a stall does to everybody who would have called meanwhile shows in the percentiles. A closed loop waits for
+// answers before it sends, so that it asks less of a server that is slow; it measures throughput, not what callers
+// feel.
 #ifndef CULTURETAG_CLIENT_BENCH_LOAD_RUN_H_
 #define CULTURETAG_CLIENT_BENCH_LOAD_RUN_H_
 
@@ -43,8 +44,8 @@ struct LoadResult {
   absl::Duration audio;  // that was tagged
   std::map<std::string, int64_t> failures;  // by gRPC status code
   int64_t within_goal = 0;  // answers whose latency is at most LoadInput's goal
-  // Of answered requests. `latency` counts from when a request was due, `sending_delay` is what of it passed before it was
-  // sent; in a closed loop a request is due when it is sent.
+  // Of answered requests. `latency` counts from when a request was due, `sending_delay` is what of it passed before it
+  // was sent; in a closed loop a request is due when it is sent.
   LatencyHistogram latency;
   LatencyHistogram sending_delay;
   // From v1::Timing.
