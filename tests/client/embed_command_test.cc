@@ -63,7 +63,8 @@ TEST_F(EmbedCommandTest, SaysThatItCannotWriteAndLeavesNothingHalf) {
   const std::string file = folder_.Write("a.wav", "music");
   const std::string output = folder_.path() + "/no/a.npy";
   EXPECT_EQ(RunCulturetag({"embed", "--server", service_.address(), file, "-o", output}).err,
-            absl::StrCat("culturetag: ", file, ": NOT_FOUND: ", output, " can't be written: No such file or directory\n"));
+            absl::StrCat("culturetag: ", file, ": NOT_FOUND: ", output,
+                         " can't be written: No such file or directory\n"));
 }
 
 TEST_F(EmbedCommandTest, RefusesAnAnswerOfAnotherShapeThanItSays) {

@@ -1,4 +1,5 @@
-// Files that go by TagStream: TaggingClient::TagStream, and `culturetag tag` on what is larger than a message should be.
+// Files that go by TagStream: TaggingClient::TagStream, and `culturetag tag` on what is larger than a message should
+// be.
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
@@ -24,7 +25,8 @@ using ::testing::StartsWith;
 
 class StreamTest : public testing::Test {
  protected:
-  StreamTest() : service_([](auto&, const auto&, auto&) { return grpc::Status(grpc::StatusCode::INTERNAL, "not a stream"); }) {}
+  StreamTest()
+      : service_([](auto&, const auto&, auto&) { return grpc::Status(grpc::StatusCode::INTERNAL, "not a stream"); }) {}
 
   // Runs `culturetag tag` in this process with a limit at which "0123456789" is too large for a message.
   int Tag(const std::string& file, const std::string& standard_input = "", absl::Duration timeout = absl::Minutes(1)) {
@@ -148,7 +150,8 @@ TEST_F(StreamTest, EndsAStreamInWhichNothingMoves) {
   };
   EXPECT_EQ(Tag(folder_.Write("a.wav", "0123456789"), "", absl::Milliseconds(50)), 1);
   given_up.Notify();
-  EXPECT_THAT(terminal_.err.str(), HasSubstr("DEADLINE_EXCEEDED: no answer within --timeout=50ms (the stream stood still)"));
+  EXPECT_THAT(terminal_.err.str(),
+              HasSubstr("DEADLINE_EXCEEDED: no answer within --timeout=50ms (the stream stood still)"));
 }
 
 TEST_F(StreamTest, SaysThatTheServerLeftTheSummaryOut) {

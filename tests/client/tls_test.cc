@@ -24,8 +24,8 @@ class TlsTest : public testing::Test {
   // A certificate for 127.0.0.1 that vouches for itself, NAME.crt, with its key, NAME.key.
   void MakeCertificate(const std::string& name) {
     const std::string command =
-        absl::StrCat("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=", name, " -addext subjectAltName=IP:127.0.0.1",
-                     " -keyout ", Path(name, ".key"), " -out ", Path(name, ".crt"), " 2>/dev/null");
+        absl::StrCat("openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=", name,
+                     " -addext subjectAltName=IP:127.0.0.1 -keyout ", Path(name, ".key"), " -out ", Path(name, ".crt"), " 2>/dev/null");
     ASSERT_EQ(system(command.c_str()), 0);
   }
 

@@ -46,12 +46,12 @@ class StallingService {
 };
 
 // Request number k is due at k * 5 ms. Those from 50 on are answered when number 100 has come, at 500 ms or later: so
-// their latencies are at least (100 - k) * 5 ms, the largest of 200 at least 250, 245, 240, ... ms. Nothing is sent late
-// on account of the stall, or number 100 would never come.
+// their latencies are at least (100 - k) * 5 ms, the largest of 200 at least 250, 245, 240, ... ms. Nothing is sent
+// late on account of the stall, or number 100 would never come.
 TEST(BenchCommandTest, ShowsAStallInTheOpenLoopsPercentiles) {
   StallingService service(50, 100);
-  const Finished finished = RunCulturetag({"bench", "--rate", "200", "--arrivals", "constant", "--length", "1s", "--clips",
-                                           "500ms", "--json", "--server", service.address()});
+  const Finished finished = RunCulturetag({"bench", "--rate", "200", "--arrivals", "constant", "--length", "1s",
+                                           "--clips", "500ms", "--json", "--server", service.address()});
   EXPECT_EQ(finished.err, "");
   const auto step = nlohmann::json::parse(finished.out)["steps"][0];
   EXPECT_EQ(step["sent"], 200);
@@ -108,8 +108,9 @@ TEST(BenchCommandTest, ReportsTheServersStagesAndEachClient) {
       timing { decode { nanos: 1000000 } queue { nanos: 2000000 } inference { seconds: 3 } total { seconds: 4 } })pb");
     return grpc::Status::OK;
   });
-  const Finished finished = RunCulturetag({"bench", "--rate", "100", "--arrivals", "constant", "--length", "40ms", "--clips",
-                                           "500ms", "--clients", "2", "--json", "--server", service.address()});
+  const Finished finished = RunCulturetag({"bench", "--rate", "100", "--arrivals", "constant", "--length", "40ms",
+                                           "--clips", "500ms", "--clients", "2", "--json", "--server",
+                                           service.address()});
   EXPECT_EQ(finished.exit_code, 0);
   const auto step = nlohmann::json::parse(finished.out)["steps"][0];
   const auto& seconds = step["seconds"];
@@ -137,8 +138,8 @@ TEST(BenchCommandTest, FollowsATrace) {
 
   const std::string broken = folder.Write("broken", "now\n");
   EXPECT_EQ(RunCulturetag({"bench", "--trace", broken}).err,
-            absl::StrCat("culturetag: ", broken,
-                         ": INVALID_ARGUMENT: line 1 of the trace isn't `SECONDS_SINCE_START CLIP_SECONDS [CLIENT]`\n"));
+            absl::StrCat("culturetag: ", broken, ": INVALID_ARGUMENT: line 1 of the trace isn't ",
+                         "`SECONDS_SINCE_START CLIP_SECONDS [CLIENT]`\n"));
 }
 
 TEST(BenchCommandTest, SaysWhereNoRateKeepsTheGoal) {
