@@ -12,6 +12,7 @@
 #include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "absl/flags/usage_config.h"
+#include "absl/strings/match.h"
 #include "base/logging.h"
 #include "config.h"
 #include "server.h"
@@ -54,7 +55,9 @@ int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
 
   absl::SetProgramUsageMessage(kUsage);
-  absl::SetFlagsUsageConfig({nullptr, nullptr, nullptr, [] { return std::string("culturetag-server " CULTURETAG_VERSION "\n"); }, nullptr});
+  // The server's own flags, which all stand in config.cc.
+  const auto own = [](absl::string_view file) { return absl::EndsWith(file, "config.cc"); };
+  absl::SetFlagsUsageConfig({own, own, nullptr, [] { return std::string("culturetag-server " CULTURETAG_VERSION "\n"); }, nullptr});
   if (absl::ParseCommandLine(argc, argv).size() > 1) {
     return Fail(absl::InvalidArgumentError("unexpected argument; all settings are flags, see --help"), 2);
   }

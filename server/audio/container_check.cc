@@ -113,11 +113,12 @@ class ChunkReader {
     const absl::optional<Samples> samples = Find();
     if (!samples.has_value()) return false;
     DataSize size = samples->size;
-    if (ds64_size_.width != 0 && IsPlaceholder(size.value, size.width)) size = ds64_size_;
-    const bool unknown = IsPlaceholder(size.value, size.width) || size.value == 0;
+    const bool in_ds64 = ds64_size_.width != 0 && IsPlaceholder(size.value, size.width);
+    if (in_ds64) size = ds64_size_;
+    const bool unknown = IsPlaceholder(size.value, size.width) || (size.value == 0 && OuterSizeEndsAt(samples->body, in_ds64));
     const size_t header = layout_.size_counts_header ? layout_.id_width + layout_.size_width : 0;
     // What a 32-bit field can say and libsndfile believes; larger fields say what can't be reached.
-    const uint64_t claimed = !unknown ? size.value : size.width == 4 ? kUnboundedSize32 : kUnboundedSize64;
+    const uint64_t claimed = !unknown ? std::min(size.value, kUnboundedSize64) : size.width == 4 ? kUnboundedSize32 : kUnboundedSize64;
     view.open_ended = unknown;
     view.size = samples->body + claimed;
     view.claimed_size = static_cast<int64_t>(view.size);

@@ -214,6 +214,8 @@ class MpegFrames final : public ByteSource {
     const bool started = scanner_.frames_end() > scanner_.frames_start();
     if (started && given_ == 0 && !started_) given_ = scanner_.frames_start() - held_from;
     started_ = started;
+    // Another format behind a tag: without the tag, if parts of it are gone already.
+    if (scanner_.other_format() && held_from > 0) held_.erase(0, std::exchange(scanned_, 0));
     ready_ = started ? std::max<uint64_t>(scanner_.frames_end(), held_from + given_) - held_from - given_ : 0;
     const size_t droppable = started ? given_ : scanner_.other_format() ? 0 : scanned_;
     if (droppable < kReadBytes) return;
@@ -297,9 +299,12 @@ absl::StatusOr<std::unique_ptr<Decoder>> OpenEncodedStream(ByteSource& source, c
   ContainerView view;
   std::vector<char> block(1 << 12);
   StreamKind kind = StreamKind::kUndecided;
+  size_t look_at = 0;  // each look costs as much as the front is long, so that it has to have grown
   while (kind == StreamKind::kUndecided) {
     CULTURETAG_ASSIGN_OR_RETURN(const size_t read, source.Read(absl::MakeSpan(block)));
     front.append(block.data(), read);
+    if (read > 0 && front.size() < look_at) continue;
+    look_at = front.size() + front.size() / 4;
     kind = InspectFront(front, read == 0, view);
     if (read == 0) {  // all of it is here, and small
       auto whole = std::make_shared<std::string>(std::move(front));

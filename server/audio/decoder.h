@@ -55,7 +55,8 @@ absl::StatusOr<std::unique_ptr<Decoder>> OpenEncoded(absl::string_view bytes);
 
 // Opens an audio file whose bytes are still coming: as OpenEncoded, with the same samples. What can be decoded in order (FLAC,
 // MPEG and the RIFF, AIFF, W64 and CAF families with their headers in front) is decoded as it comes, in bounded memory;
-// what can't (Ogg, for one) is written to a temporary file first, which `spool` bounds. Reads block until bytes come, and
+// what can't (Ogg, for one) is written to a temporary file first, which `spool` bounds. Headers may take 32 MiB, and tags
+// between or behind the frames of an MPEG file 8 MiB. Reads block until bytes come, and
 // return the error of `source` if it has one. `source` must outlive the decoder.
 absl::StatusOr<std::unique_ptr<Decoder>> OpenEncodedStream(ByteSource& source, const SpoolOptions& spool);
 

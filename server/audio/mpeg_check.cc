@@ -135,7 +135,7 @@ absl::StatusOr<size_t> MpegScanner::Scan(absl::string_view rest, bool at_end) {
 
 // By how much the position moves; 0 if it takes more bytes to tell.
 absl::StatusOr<size_t> MpegScanner::Step(absl::string_view rest, bool at_end) {
-  constexpr size_t kTagHeader = 32;
+  constexpr size_t kLongestTagHeader = 128;  // an ID3v1 tag is told by all of it
   if (rest.empty() || other_format_) return 0;
   if (skip_ > 0) {
     const auto skipped = std::min<uint64_t>(skip_, rest.size());
@@ -143,7 +143,7 @@ absl::StatusOr<size_t> MpegScanner::Step(absl::string_view rest, bool at_end) {
     return skipped;
   }
   if (in_junk_) return SkipJunk(rest, at_end);
-  if (rest.size() < kTagHeader && !at_end) return 0;
+  if (rest.size() < kLongestTagHeader && !at_end) return 0;
   const absl::optional<Frame> frame = stream_ == nullptr ? absl::nullopt : ParseFrameLike(stream_->first, rest);
   if (frame.has_value()) {
     if (frame->length > rest.size()) {

@@ -15,6 +15,8 @@ constexpr int64_t kKeptBehind = 1 << 16;
 
 constexpr size_t kReadBytes = 1 << 16;
 
+constexpr size_t kMaxIdleCapacity = 1 << 20;
+
 }  // namespace
 
 int64_t VirtualFile::Seek(int64_t offset, int whence) {
@@ -77,6 +79,7 @@ bool StreamFile::FillUpTo(int64_t end) {
     if (forgetting_ && behind > kKeptBehind) {  // not each time: what is kept has to move
       const auto forgotten = std::min(static_cast<size_t>(behind), kept_.size());
       kept_.erase(0, forgotten);
+      if (kept_.capacity() > kMaxIdleCapacity) kept_.shrink_to_fit();  // of large headers
       kept_from_ += static_cast<int64_t>(forgotten);
     }
     if (!forgetting_ && kept_.size() > kMaxKeptBytes) {

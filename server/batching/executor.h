@@ -9,6 +9,7 @@
 #ifndef CULTURETAG_BATCHING_EXECUTOR_H_
 #define CULTURETAG_BATCHING_EXECUTOR_H_
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <thread>
@@ -49,6 +50,11 @@ struct PassResult {
   absl::Duration device_time;
   absl::Duration staging_time;
   int max_batch_windows = 0;  // the most that the device has memory for, if it is fewer than the batch had
+
+  // What a failure took says nothing of what a pass costs.
+  bool complete() const {
+    return std::all_of(outputs.begin(), outputs.end(), [](const auto& output) { return output.ok(); });
+  }
 };
 
 // Where an executor gets its work from, and brings it. `executor` is its index.

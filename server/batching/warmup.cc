@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/status_macros.h"
+#include "batching/batch_runner.h"
 
 namespace culturetag {
 namespace {
@@ -34,7 +35,7 @@ class WarmupRunner {
   absl::StatusOr<absl::Duration> Run(int windows) {
     if (stop_) return absl::CancelledError("the warm-up was stopped");
     const std::vector<absl::Span<const float>> batch(static_cast<size_t>(windows), noise_);
-    CULTURETAG_ASSIGN_OR_RETURN(const std::unique_ptr<StagedBatch> staged, model_.Stage(batch));
+    CULTURETAG_ASSIGN_OR_RETURN(const std::unique_ptr<StagedBatch> staged, StageGuarded(model_, batch));
     const absl::Time start = clock_.Now();
     CULTURETAG_RETURN_IF_ERROR(model_.Run(*staged, false).status());
     return clock_.Now() - start;

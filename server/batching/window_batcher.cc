@@ -77,6 +77,7 @@ absl::StatusOr<std::shared_ptr<WindowBatcher::Submission>> WindowBatcher::Open(S
   absl::MutexLock lock(&mutex_);
   absl::optional<absl::Duration> estimate;
   CULTURETAG_RETURN_IF_ERROR(CheckAdmission(request, window_audio, estimate, reject));
+  if (!request.length_known) estimate.reset();
   auto submission = std::make_shared<Submission>(std::move(request), window_audio, std::move(callback));
   submission->opened = clock_.Now();
   submission->estimate = estimate;
@@ -87,9 +88,9 @@ absl::StatusOr<std::shared_ptr<WindowBatcher::Submission>> WindowBatcher::Open(S
 }
 
 absl::Status WindowBatcher::WouldAdmit(const ScoringRequest& request, RejectReason* reject) const {
-  absl::optional<absl::Duration> estimate;
+  absl::optional<absl::Duration> unused;
   absl::MutexLock lock(&mutex_);
-  return CheckAdmission(request, WindowAudio(request.model, request.window_samples), estimate, reject);
+  return CheckAdmission(request, WindowAudio(request.model, request.window_samples), unused, reject);
 }
 
 void WindowBatcher::Push(const std::shared_ptr<Submission>& submission, std::vector<std::vector<float>> windows) {
@@ -124,23 +125,23 @@ void WindowBatcher::Cancel(const std::shared_ptr<Submission>& submission, WasteR
   (*callback)(std::move(status));
 }
 
+void WindowBatcher::HurryUp() {
+  absl::MutexLock lock(&mutex_);
+  hurrying_ = true;
+  ++queue_changes_;
+}
+
 bool WindowBatcher::Drain(absl::Time deadline) {
+  HurryUp();
   std::vector<std::shared_ptr<Callback>> cut_off;
   {
     absl::MutexLock lock(&mutex_);
     draining_ = true;
-    ++queue_changes_;
     if (clock_.AwaitUntil(mutex_, absl::Condition(this, &WindowBatcher::NothingPending), deadline)) return true;
     while (!live_.empty()) cut_off.push_back(End(*live_.front()));
   }
-  const absl::Status status = absl::UnavailableError("the server shut down before the audio was scored");
-  for (const std::shared_ptr<Callback>& callback : cut_off) (*callback)(status);
+  for (const auto& callback : cut_off) (*callback)(absl::UnavailableError("the server shut down before the audio was scored"));
   return false;
-}
-
-int WindowBatcher::max_batch_windows(int model) const {
-  absl::MutexLock lock(&mutex_);
-  return full_batches_[static_cast<size_t>(model)].windows;
 }
 
 QueueSnapshot WindowBatcher::Snapshot() const {
@@ -198,7 +199,7 @@ void WindowBatcher::Account(Submission& submission) {
 }
 
 std::shared_ptr<WindowBatcher::Callback> WindowBatcher::End(Submission& submission) {
-  std::shared_ptr<Callback> callback = std::move(submission.callback);
+  auto callback = std::move(submission.callback);
   submission.ended = true;
   submission.windows.clear();
   queue_.Remove(submission);
@@ -257,7 +258,7 @@ bool WindowBatcher::AwaitTurn(DeviceState& device) {
       std::vector<BucketState> states;
       for (const auto& [key, state] : Buckets()) states.push_back(state);
       const BatchPolicyOptions policy = {options_.max_queue_delay};
-      if (DecideBatch(states, policy, draining_, clock_.Now()).has_value()) return true;
+      if (DecideBatch(states, policy, hurrying_, clock_.Now()).has_value()) return true;
       AwaitChange(queue_changes_, NextDecisionTime(states, policy));
     }
   }
@@ -289,7 +290,7 @@ absl::optional<Batch> WindowBatcher::FormBatch(std::vector<Delivery>& expired) {
   std::vector<BucketState> states;
   for (const auto& [key, state] : buckets) states.push_back(state);
   const absl::Time now = clock_.Now();
-  const absl::optional<BatchDecision> decision = DecideBatch(states, {options_.max_queue_delay}, draining_, now);
+  const absl::optional<BatchDecision> decision = DecideBatch(states, {options_.max_queue_delay}, hurrying_, now);
   if (!decision.has_value()) return absl::nullopt;
   Batch batch;
   batch.key = buckets[decision->bucket].first;
@@ -345,7 +346,6 @@ void WindowBatcher::PassEnded(int executor, Batch batch, PassResult result) {
     }
   }
   metrics_.RecordBatch(static_cast<int>(batch.entries.size()), batch.reason, result.device_time);
-  // Off this thread, so that the device doesn't idle while responses are built.
   WorkerPool::Work call_back = [deliveries = std::move(deliveries)]() mutable {
     for (Delivery& one : deliveries) (*one.callback)(std::move(one.result));
   };
@@ -370,6 +370,7 @@ void WindowBatcher::LearnFrom(DeviceState& device, const Batch& batch, const Pas
   const auto windows = static_cast<int>(batch.entries.size());
   FullBatch& full = full_batches_[static_cast<size_t>(batch.key.first)];
   if (result.max_batch_windows < windows) full.windows = std::min(full.windows, result.max_batch_windows);
+  if (!result.complete()) return;
   cost_.Observe(batch.key, windows, result.device_time);
   device.LearnStaging(result.staging_time / windows, full.windows, cost_.Pass(full.key, full.windows));
 }

@@ -57,6 +57,7 @@ struct ScoringRequest {
   // How many windows will come, at least 1, as far as it is known; admission rests on it. Absent: a stream of unknown length,
   // which is never refused, since its sender can be held up instead.
   absl::optional<int64_t> expected_windows;
+  bool length_known = true;    // whether that is what will come, and no guess
   bool hidden_states = false;  // whether they are wanted, besides the scores
 };
 
@@ -135,12 +136,18 @@ class WindowBatcher final : private ExecutorHost {
   void Cancel(const std::shared_ptr<Submission>& submission, WasteReason reason, absl::Status status)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // From now on nothing is waited for to make batches fuller.
+  void HurryUp() ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Refuses new requests, and blocks until all accepted ones have ended or `deadline` has passed; what is left then ends with
   // UNAVAILABLE. Returns whether nothing was left. The last callbacks may still be under way; the destructor waits for them.
   bool Drain(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The most windows of `model` in a batch.
-  int max_batch_windows(int model) const ABSL_LOCKS_EXCLUDED(mutex_);
+  int max_batch_windows(int model) const ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return full_batches_[static_cast<size_t>(model)].windows;
+  }
 
   // What waits at present.
   QueueSnapshot Snapshot() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -205,10 +212,11 @@ class WindowBatcher final : private ExecutorHost {
   std::vector<FullBatch> full_batches_ ABSL_GUARDED_BY(mutex_);  // of each model, once it is warm
   std::vector<DeviceState> devices_ ABSL_GUARDED_BY(mutex_);          // of each executor
   std::vector<absl::StatusOr<std::vector<WarmupReport>>> warmups_ ABSL_GUARDED_BY(mutex_);  // that have ended
+  bool hurrying_ ABSL_GUARDED_BY(mutex_) = false;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
-  WorkerPool completions_;  // calls back, so that no device waits for it
+  WorkerPool completions_;  // calls back, so that no device idles while responses are built
   std::vector<std::unique_ptr<Executor>> executors_;  // last, so that they start when the rest is there
 };
 

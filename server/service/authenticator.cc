@@ -25,11 +25,12 @@ bool ParseLimit(absl::string_view text, ClientQuota::Limits& limits, absl::optio
   const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
   double value = 0;
   if (!absl::SimpleAtod(parts.second, &value) || !(value > 0 && value <= 1e9)) return false;
-  if (parts.first == "requests_per_minute") {
+  const bool whole_at_least = value >= 1;  // or nothing would ever be let in
+  if (parts.first == "requests_per_minute" && whole_at_least) {
     limits.requests_per_minute = value;
   } else if (parts.first == "audio_seconds_per_minute") {
     limits.audio_seconds_per_minute = value;
-  } else if (parts.first == "streams") {
+  } else if (parts.first == "streams" && whole_at_least) {
     limits.streams = static_cast<int>(value);
   } else if (parts.first == "weight" && value >= 0.001 && value <= 1000) {
     weight = value;
@@ -117,7 +118,7 @@ absl::Status Authenticator::AddLine(absl::string_view line, Clock& clock) {
   for (size_t i = 2; i < words.size(); ++i) {
     if (ParseLimit(words[i], limits, weight)) continue;
     return absl::InvalidArgumentError(absl::StrCat("'", words[i], "' is none of weight=, requests_per_minute=, "
-                                                   "audio_seconds_per_minute= and streams= with a number above 0"));
+                                                   "audio_seconds_per_minute= and streams= with a number above 0, of requests and streams at least 1"));
   }
   const std::string name(words[0]);
   for (const Client& client : clients_) {

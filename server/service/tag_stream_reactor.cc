@@ -16,33 +16,34 @@ constexpr absl::Duration kBytesRetryDelay = absl::Milliseconds(500);
 
 }  // namespace
 
-// Shared with the alarm's callback, which may come late.
-class TagStreamReactor::ConfigTimer {
- public:
-  static std::shared_ptr<ConfigTimer> Start(TagStreamReactor& reactor, absl::Duration timeout) {
-    auto timer = std::make_shared<ConfigTimer>();
-    timer->reactor_ = &reactor;
-    timer->alarm_.Set(absl::ToChronoTime(absl::Now() + timeout), [timer, timeout](bool expired) {
-      absl::MutexLock lock(&timer->mutex_);
-      if (!expired || timer->reactor_ == nullptr) return;
-      timer->reactor_->End(absl::DeadlineExceededError(
-          absl::StrCat("no config came for ", absl::FormatDuration(timeout), "; it must be the first message")));
+// What the alarm's callback, which may come late, shares with the timer. The timer isn't part of it: gRPC keeps the callback
+// as long as the alarm.
+struct TagStreamReactor::Timer {
+  struct State {
+    absl::Mutex mutex;
+    TagStreamReactor* reactor ABSL_GUARDED_BY(mutex);
+  };
+
+  Timer(TagStreamReactor& reactor, absl::Duration timeout, void (TagStreamReactor::*on_expiry)()) {
+    absl::MutexLock lock(&state->mutex);
+    state->reactor = &reactor;
+    alarm.Set(absl::ToChronoTime(absl::Now() + timeout), [state = state, on_expiry](bool expired) {
+      absl::MutexLock late(&state->mutex);
+      if (expired && state->reactor != nullptr) (state->reactor->*on_expiry)();
     });
-    return timer;
   }
+  ~Timer() { Stop(); }
 
   void Stop() {
     {
-      absl::MutexLock lock(&mutex_);
-      reactor_ = nullptr;
+      absl::MutexLock lock(&state->mutex);
+      state->reactor = nullptr;
     }
-    alarm_.Cancel();
+    alarm.Cancel();
   }
 
- private:
-  absl::Mutex mutex_;
-  TagStreamReactor* reactor_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  grpc::Alarm alarm_;
+  const std::shared_ptr<State> state = std::make_shared<State>();
+  grpc::Alarm alarm;
 };
 
 TagStreamReactor::TagStreamReactor(Environment environment, absl::StatusOr<Caller> caller, grpc::CallbackServerContext& context)
@@ -52,14 +53,27 @@ TagStreamReactor::TagStreamReactor(Environment environment, absl::StatusOr<Calle
   } else if (environment_.tagger == nullptr) {
     End(absl::UnavailableError("the models are being loaded; try again soon"));
   } else {
-    config_timer_ = ConfigTimer::Start(*this, environment_.tagger->options().stream_idle_timeout);
+    config_timer_ = std::make_unique<Timer>(*this, idle_timeout(), &TagStreamReactor::OnConfigTimeout);
     StartRead(&request_);
   }
 }
 
+TagStreamReactor::~TagStreamReactor() = default;
+
+absl::Duration TagStreamReactor::idle_timeout() const { return environment_.tagger->options().stream_idle_timeout; }
+
+void TagStreamReactor::OnConfigTimeout() {
+  End(absl::DeadlineExceededError(
+      absl::StrCat("no config came for ", absl::FormatDuration(idle_timeout()), "; it must be the first message")));
+}
+
+// The call is over but for a write that the client doesn't take.
+void TagStreamReactor::OnWriteTimeout() { context_.TryCancel(); }
+
 void TagStreamReactor::OnReadDone(bool ok) {
   if (!ok) {  // half-closed, or gone
     if (stream_ != nullptr) return stream_->CloseWrites();
+    if (context_.IsCancelled()) return End(absl::CancelledError("the client gave up"));
     return End(InvalidField("config", "the stream ended without a config; it must be the first message"));
   }
   if (stream_ == nullptr) {
@@ -71,6 +85,10 @@ void TagStreamReactor::OnReadDone(bool ok) {
 
 void TagStreamReactor::TakeConfig() {
   config_timer_->Stop();
+  {
+    absl::MutexLock lock(&mutex_);
+    if (end_.has_value()) return;  // It was too late.
+  }
   if (!request_.has_config()) return End(InvalidField("config", "the first message must be a config"));
   absl::StatusOr<StreamRequest> request = FromProto(request_.config());
   if (!request.ok()) return End(request.status());
@@ -105,6 +123,7 @@ void TagStreamReactor::OnWantData() {
 }
 
 void TagStreamReactor::OnWindow(const ModelSpec& model, WindowTags window) {
+  caller_->Charge(window.duration);
   auto response = std::make_unique<v1::TagStreamResponse>();
   ToProto(model, window, *response->mutable_window());
   Write(std::move(response));
@@ -112,7 +131,6 @@ void TagStreamReactor::OnWindow(const ModelSpec& model, WindowTags window) {
 
 void TagStreamReactor::OnEnd(absl::StatusOr<TagResult> result) {
   if (result.ok()) {
-    caller_->Charge(result->audio_duration);
     auto response = std::make_unique<v1::TagStreamResponse>();
     ToProto(*result, *response->mutable_summary());
     Write(std::move(response));
@@ -127,7 +145,10 @@ void TagStreamReactor::End(absl::Status status) {
     end_ = std::move(status);
     // What waits behind the present write is dropped; and a client that takes nothing mustn't hold that one, either.
     if (!end_->ok() && responses_.size() > 1) responses_.erase(responses_.begin() + 1, responses_.end());
-    if (!responses_.empty() && (absl::IsDeadlineExceeded(*end_) || absl::IsCancelled(*end_))) context_.TryCancel();
+    if (!responses_.empty()) {
+      const bool at_once = absl::IsDeadlineExceeded(*end_) || absl::IsCancelled(*end_);
+      write_timer_ = std::make_unique<Timer>(*this, at_once ? absl::ZeroDuration() : idle_timeout(), &TagStreamReactor::OnWriteTimeout);
+    }
   }
   FinishIfDone();
 }
@@ -166,7 +187,6 @@ void TagStreamReactor::FinishIfDone() {
 void TagStreamReactor::OnCancel() { slot_.OnCancel(context_); }
 
 void TagStreamReactor::OnDone() {
-  if (config_timer_ != nullptr) config_timer_->Stop();
   environment_.bytes_in_flight.Give(bytes_in_flight_);
   delete this;
 }

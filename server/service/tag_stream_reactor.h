@@ -39,6 +39,8 @@ class TagStreamReactor final : public grpc::ServerBidiReactor<v1::TagStreamReque
   // `caller`: who calls, or why they may not.
   TagStreamReactor(Environment environment, absl::StatusOr<Caller> caller, grpc::CallbackServerContext& context);
 
+  ~TagStreamReactor() override;
+
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
   void OnCancel() override;
@@ -50,9 +52,12 @@ class TagStreamReactor final : public grpc::ServerBidiReactor<v1::TagStreamReque
   void OnWindow(const ModelSpec& model, WindowTags window) override;
   void OnEnd(absl::StatusOr<TagResult> result) override;
 
-  // Ends a stream whose config doesn't come. (Once it is there, the tagger watches over the stream.)
-  class ConfigTimer;
+  // Ends a stream whose config doesn't come, or whose last results aren't taken. In between the tagger watches over it.
+  struct Timer;
 
+  absl::Duration idle_timeout() const;
+  void OnConfigTimeout();
+  void OnWriteTimeout();
   void TakeConfig();
   void TakeData();
   void Write(std::unique_ptr<v1::TagStreamResponse> response) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -65,7 +70,7 @@ class TagStreamReactor final : public grpc::ServerBidiReactor<v1::TagStreamReque
   grpc::CallbackServerContext& context_;
   const absl::Time arrival_;
   CallSlot slot_;
-  std::shared_ptr<ConfigTimer> config_timer_;
+  std::unique_ptr<Timer> config_timer_;
   v1::TagStreamRequest request_;            // the message that is read
   std::shared_ptr<Tagger::Stream> stream_;  // once its config is there
   int64_t bytes_in_flight_ = 0;             // of the chunk that is with the decoder
@@ -74,6 +79,7 @@ class TagStreamReactor final : public grpc::ServerBidiReactor<v1::TagStreamReque
   std::deque<std::unique_ptr<v1::TagStreamResponse>> responses_ ABSL_GUARDED_BY(mutex_);  // the first is being written
   absl::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
+  std::unique_ptr<Timer> write_timer_ ABSL_GUARDED_BY(mutex_);  // last, so that it stops before the rest is gone
 };
 
 }  // namespace culturetag

@@ -180,6 +180,7 @@ ScoringRequest Tagger::ActiveCall::MakeScoringRequest(size_t window_samples) con
   request.deadline = options_.deadline;
   request.hidden_states = sink_->wants_hidden_states();
   if (!is_stream()) request.expected_windows = reader_->expected_windows().value_or(1);
+  request.length_known = reader_->expected_windows().has_value();
   return request;
 }
 
@@ -249,6 +250,7 @@ bool Tagger::ActiveCall::DeliverNext() {
 
 // 5. The one way out. The sink's callback may free the audio; Leave may let the tagger go, so that it comes last.
 void Tagger::ActiveCall::End(const absl::Status& status) {
+  reader_.reset();  // what it holds, a spooled file for one, is given back before the tagger may go
   result_.model = &spec();
   result_.timing.total = tagger_.clock_.Now() - arrival_;
   if (status.ok()) {
@@ -297,6 +299,7 @@ std::shared_ptr<Tagger::Stream> Tagger::TagStream(StreamRequest request, StreamL
 
 bool Tagger::Drain(absl::Time deadline) {
   std::vector<std::shared_ptr<ActiveCall>> cut_off;
+  batcher_.HurryUp();
   {
     absl::MutexLock lock(&mutex_);
     draining_ = true;

@@ -12,7 +12,7 @@ void UploadBuffer::Write(std::string chunk) {
   {
     absl::MutexLock lock(&mutex_);
     if (!chunk.empty()) {
-      chunk_ = std::move(chunk);
+      chunk_.swap(chunk);
       read_ = 0;
       return;
     }
@@ -48,7 +48,7 @@ absl::StatusOr<size_t> UploadBuffer::Read(absl::Span<char> to) {
     read_ += count;
     want_data = count > 0 && read_ == chunk_.size();
     if (want_data) {
-      chunk_.clear();
+      std::string().swap(chunk_);  // gives the memory back, which clear() would keep
       read_ = 0;
     }
   }

@@ -120,6 +120,42 @@ TEST_F(StreamDecoderTest, IgnoresTagsAroundAnMp3) {
   EXPECT_EQ(*stream, *whole);
 }
 
+TEST_F(StreamDecoderTest, DecodesAFlacBehindATagOfAnySize) {
+  const std::string file = EncodeSine({SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 44100, 1, 44100});
+  const auto whole = DecodeAll(file);
+  ASSERT_TRUE(whole.ok());
+  for (const size_t size : {1000, 100'000, 1'000'000}) {
+    const std::string id3 = {'I', 'D', '3', 4, 0, 0, static_cast<char>(size >> 21 & 127), static_cast<char>(size >> 14 & 127),
+                             static_cast<char>(size >> 7 & 127), static_cast<char>(size & 127)};
+    const auto stream = DecodeInChunks(id3 + std::string(size, 'p') + file, 5000);
+    ASSERT_TRUE(stream.ok()) << stream.status() << " behind a tag of " << size;
+    EXPECT_EQ(*stream, *whole);
+  }
+}
+
+TEST_F(StreamDecoderTest, FindsATagBetweenTwoMp3sInAnyChunking) {
+  const std::string file = EncodeSine({SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III, 44100, 1, 44100});
+  const size_t count = file.find("Info") != std::string::npos ? file.find("Info") : file.find("Xing");
+  const std::string uncounted = count == std::string::npos ? file : Patched(file, count, "none");
+  const std::string two = uncounted + "TAG" + std::string(125, 'x') + uncounted;
+  const auto whole = DecodeAll(two);
+  for (const size_t chunk : {1, 7, 1000, 1 << 20}) {
+    const auto stream = DecodeInChunks(two, chunk);
+    ASSERT_EQ(stream.status(), whole.status()) << "in chunks of " << chunk;
+    ASSERT_TRUE(whole.ok()) << whole.status();
+    EXPECT_EQ(stream->size(), whole->size()) << "in chunks of " << chunk;
+  }
+}
+
+TEST_F(StreamDecoderTest, TakesNoMetadataBehindAnEmptyChunkForSamples) {
+  const std::string empty = Patched(EncodeSine({}).substr(0, 44), 40, std::string(4, '\0'));
+  const std::string file = Patched(empty + "LIST" + std::string("\x40\x0d\x03\0", 4) + std::string(200'000, 'm'), 4, std::string("\x6c\x0d\x03\0", 4));
+  const auto whole = DecodeAll(file);
+  const auto stream = DecodeInChunks(file, 1000);
+  EXPECT_EQ(stream.status().code(), whole.status().code());
+  EXPECT_EQ(stream.value_or(std::vector<float>()), whole.value_or(std::vector<float>()));
+}
+
 TEST_F(StreamDecoderTest, IgnoresWhatFollowsTheSamplesOfAWav) {
   const std::string file = EncodeSine({});
   const auto stream = DecodeInChunks(file + std::string("LIST\4\0\0\0INFO", 12), 512);

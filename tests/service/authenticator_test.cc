@@ -64,6 +64,7 @@ TEST_F(AuthenticatorTest, NamesTheLineThatIsWrong) {
   EXPECT_THAT(error("web short"), HasSubstr("the token of web is shorter than 16"));
   EXPECT_THAT(error(std::string("web ") + kToken + " speed=3"), HasSubstr("'speed=3' is none of"));
   EXPECT_THAT(error(std::string("web ") + kToken + " streams=0"), HasSubstr("'streams=0'"));
+  EXPECT_THAT(error(std::string("web ") + kToken + " requests_per_minute=0.5"), HasSubstr("at least 1"));
   EXPECT_THAT(error(std::string("web ") + kToken + "\nweb " + kToken), HasSubstr("two clients web"));
   EXPECT_THAT(error("# nobody"), HasSubstr("names no client"));
   EXPECT_EQ(Authenticator::Create("/no/such/file", clock_).status().code(), absl::StatusCode::kNotFound);
