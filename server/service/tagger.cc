@@ -325,11 +325,13 @@ absl::StatusOr<int> Tagger::FindModel(absl::string_view name) const {
   return absl::NotFoundError(absl::StrCat("there is no model '", name, "'; there are: ", absl::StrJoin(names, ", ")));
 }
 
-// All calls together fill two batches, one on the device and one in the queue, and each may have two windows whatever the
-// others have: so none waits for another, and what all of them hold is bounded.
+// All calls together fill four batches: one on the device, one that is staged, and two in the queue, since a batch that a clip
+// leads takes from a track's windows what they would have filled the next one with. And each may have two windows whatever
+// the others have: so none waits for another, and what all of them hold is bounded.
 bool Tagger::HasRoom(int model, int64_t in_flight) const {
+  constexpr int64_t kBatches = 4;
   constexpr int64_t kEach = 2;
-  return in_flight < kEach || windows_in_flight_ < 2 * batcher_.max_batch_windows(model);
+  return in_flight < kEach || windows_in_flight_ < kBatches * batcher_.max_batch_windows(model);
 }
 
 void Tagger::Enter(const std::shared_ptr<ActiveCall>& call) {

@@ -124,9 +124,9 @@ TEST_F(TaggerStreamTest, GivesWindowsInOrderAndThenTheWhole) {
 TEST_F(TaggerStreamTest, StopsWhenItsResultsArentTaken) {
   const auto stream = Start();
   stream->Write(Windows(20));
-  listener_.WaitForWindows(4);  // two batches: as many as may be under way
+  listener_.WaitForWindows(8);  // four batches: as many as may be under way
   clock_.WaitForSleepers(1);
-  EXPECT_EQ(listener_.windows().size(), 4U);
+  EXPECT_EQ(listener_.windows().size(), 8U);
   EXPECT_EQ(batcher_->Snapshot().pending_windows, 0);
   stream->CloseWrites();
   for (size_t i = 1; i <= 20; ++i) {
@@ -139,7 +139,7 @@ TEST_F(TaggerStreamTest, StopsWhenItsResultsArentTaken) {
 TEST_F(TaggerStreamTest, EndsWhenItsResultsArentTakenForTooLong) {
   const auto stream = Start();
   stream->Write(Windows(20));
-  listener_.WaitForWindows(4);
+  listener_.WaitForWindows(8);
   clock_.WaitForSleepers(1);
   clock_.Advance(absl::Seconds(10));
   const absl::Status status = listener_.WaitForEnd().status();
@@ -193,7 +193,7 @@ TEST_F(TaggerStreamTest, RefusesMoreAudioThanAStreamMayHave) {
   const auto stream = Start();
   stream->Write(Windows(51));
   stream->CloseWrites();
-  for (size_t i = 1; i <= 46; ++i) {  // four may be under way; the block that is too long holds the end of the 50th
+  for (size_t i = 1; i <= 42; ++i) {  // eight may be under way; the block that is too long holds the end of the 50th
     listener_.WaitForWindows(i);
     stream->WindowSent();
   }
