@@ -31,7 +31,7 @@ namespace culturetag {
 namespace {
 
 // Requests that may wait for each decoding thread. (Their bytes are bounded by --max_bytes_in_flight.)
-constexpr int kQueuedPerDecoder = 32;
+constexpr int kQueuedPerDecoder = 1024;
 
 // How long gRPC may take to hand the last responses to the network. Health watches, which never end by themselves, are
 // cut off then.

@@ -73,7 +73,10 @@ def test_gives_a_melody_the_same_tags_in_every_format(stub, melody, container, s
     assert other.audio.channel_count == channels
     assert other.audio.sample_rate_hz == rate
     assert largest_difference(plain, other) < 0.02
-    assert [head.tags[0].label for head in other.heads] == [head.tags[0].label for head in plain.heads]
+    # The best tag stays the best, but for those that are as close to it.
+    for head, same in zip(other.heads, plain.heads, strict=True):
+        (score,) = (tag.score for tag in same.tags if tag.label == head.tags[0].label)
+        assert same.tags[0].score - score < 2 * 0.02
 
 
 @pytest.mark.parametrize("seconds", [0.5, 0.6, 4.999, 5.0, 5.001, 12.34, 61.0])
