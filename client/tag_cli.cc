@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "client/render_json.h"
+#include "client/request_options.h"
 
 namespace culturetag::client {
 namespace {
@@ -111,10 +112,7 @@ void AddRequestOptions(CLI::App& command, TagOptions& options) {
       .add_option("--model", options.model,
                   "A model's name, as `culturetag models` prints it; the default is the server's")
       ->type_name("NAME");
-  command.add_option("--heads", options.heads, "Names of heads, separated by commas; the default is all")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->type_name("NAMES");
+  AddHeadsOption(command, options.heads);
   command.add_option("--top-k", options.top_k, "The most tags for each head, 0 for all")
       ->check(CLI::Range(0, std::numeric_limits<int>::max()).description(""))
       ->capture_default_str();
@@ -122,16 +120,7 @@ void AddRequestOptions(CLI::App& command, TagOptions& options) {
       ->check(CLI::Range(0.0, 1.0).description(""))
       ->capture_default_str();
   command.add_flag("--windows", options.include_windows, "Print the tags of each window, too");
-  command
-      .add_option_function<std::string>(
-          "--priority",
-          [&options](const std::string& name) {
-            options.priority = name == "bulk" ? v1::PRIORITY_BULK : v1::PRIORITY_INTERACTIVE;
-          },
-          "`bulk` yields to other clients' `interactive`")
-      ->check(CLI::IsMember({"interactive", "bulk"}).description(""))
-      ->type_name("interactive|bulk")
-      ->default_str("interactive");
+  AddPriorityOption(command, options.priority);
   command
       .add_option("-j,--jobs,--concurrency", options.concurrency,
                   "How many files may be in flight at once; 0: as many as keep the server busy")

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "client/bench/load_report.h"
+#include "client/request_options.h"
 
 namespace culturetag::client {
 namespace {
@@ -113,20 +114,8 @@ void AddGoalOptions(CLI::App& command, BenchOptions& options) {
 
 void AddRequestOptions(CLI::App& command, BenchOptions& options) {
   command.add_option("--model", options.model, "A model's name; the default is the server's")->type_name("NAME");
-  command.add_option("--heads", options.heads, "Names of heads, separated by commas; the default is all")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->type_name("NAMES");
-  command
-      .add_option_function<std::string>(
-          "--priority",
-          [&options](const std::string& name) {
-            options.priority = name == "bulk" ? v1::PRIORITY_BULK : v1::PRIORITY_INTERACTIVE;
-          },
-          "`bulk` yields to other clients' `interactive`")
-      ->check(CLI::IsMember({"interactive", "bulk"}).description(""))
-      ->type_name("interactive|bulk")
-      ->default_str("interactive");
+  AddHeadsOption(command, options.heads);
+  AddPriorityOption(command, options.priority);
 }
 
 }  // namespace

@@ -235,9 +235,10 @@ absl::optional<Batch> WindowBatcher::TakeBatch(int executor) {
     {
       absl::MutexLock lock(&mutex_);
       DeviceState& device = devices_[static_cast<size_t>(executor)];
-      if (!AwaitTurn(device)) return absl::nullopt;
-      const bool probe = queue_.empty() || OnlyProbes(device);
-      batch = probe ? Batch() : FormBatch(expired);
+      const absl::optional<Turn> turn = AwaitTurn(device);
+      if (!turn.has_value()) return absl::nullopt;
+      batch = turn->batch.has_value() ? FormBatch(turn->batch->first, turn->batch->second, expired) : Batch();
+      if (turn->batch.has_value() && batch->entries.empty()) batch.reset();
       if (batch.has_value()) ++device.batches;
     }
     for (Delivery& one : expired) (*one.callback)(std::move(one.result));
@@ -245,24 +246,25 @@ absl::optional<Batch> WindowBatcher::TakeBatch(int executor) {
   }
 }
 
-bool WindowBatcher::AwaitTurn(DeviceState& device) {
+absl::optional<WindowBatcher::Turn> WindowBatcher::AwaitTurn(DeviceState& device) {
   while (!stopping_) {
     const absl::Time turn = AllWarm() ? device.Turn() : absl::InfiniteFuture();
     if (turn > clock_.Now()) {
       AwaitChange(device.changes, turn);
-    } else if (device.sick && clock_.Now() >= device.probe_at && (queue_.empty() || OnlyProbes(device))) {
-      return true;
     } else if (queue_.empty() || OnlyProbes(device)) {
+      if (device.sick && clock_.Now() >= device.probe_at) return Turn();
       AwaitChange(queue_changes_, device.sick ? device.probe_at : absl::InfiniteFuture());
     } else {
+      const auto buckets = Buckets();
       std::vector<BucketState> states;
-      for (const auto& [key, state] : Buckets()) states.push_back(state);
+      for (const auto& [key, state] : buckets) states.push_back(state);
       const BatchPolicyOptions policy = {options_.max_queue_delay};
-      if (DecideBatch(states, policy, hurrying_, clock_.Now()).has_value()) return true;
+      const absl::optional<BatchDecision> decision = DecideBatch(states, policy, hurrying_, clock_.Now());
+      if (decision.has_value()) return Turn{std::make_pair(buckets[decision->bucket].first, *decision)};
       AwaitChange(queue_changes_, NextDecisionTime(states, policy));
     }
   }
-  return false;
+  return absl::nullopt;
 }
 
 void WindowBatcher::AwaitChange(const uint64_t& counter, absl::Time until) {
@@ -285,17 +287,12 @@ bool WindowBatcher::AnyWell() const {
   return std::any_of(devices_.begin(), devices_.end(), [](const DeviceState& device) { return !device.sick; });
 }
 
-absl::optional<Batch> WindowBatcher::FormBatch(std::vector<Delivery>& expired) {
-  const auto buckets = Buckets();
-  std::vector<BucketState> states;
-  for (const auto& [key, state] : buckets) states.push_back(state);
+Batch WindowBatcher::FormBatch(const BucketKey& key, const BatchDecision& decision, std::vector<Delivery>& expired) {
   const absl::Time now = clock_.Now();
-  const absl::optional<BatchDecision> decision = DecideBatch(states, {options_.max_queue_delay}, hurrying_, now);
-  if (!decision.has_value()) return absl::nullopt;
   Batch batch;
-  batch.key = buckets[decision->bucket].first;
-  batch.reason = decision->reason;
-  while (batch.entries.size() < static_cast<size_t>(decision->windows) && queue_.has(batch.key)) {
+  batch.key = key;
+  batch.reason = decision.reason;
+  while (batch.entries.size() < static_cast<size_t>(decision.windows) && queue_.has(batch.key)) {
     const auto submission = static_cast<Submission&>(queue_.Next(batch.key)).shared_from_this();
     if (submission->deadline() <= now) {
       submission->waste_reason = WasteReason::kExpired;
@@ -311,7 +308,6 @@ absl::optional<Batch> WindowBatcher::FormBatch(std::vector<Delivery>& expired) {
     batch.hidden_states |= submission->hidden_states;
     queue_.TakeWindow(*submission, now);
   }
-  if (batch.entries.empty()) return absl::nullopt;
   return batch;
 }
 

@@ -153,6 +153,10 @@ class WindowBatcher final : private ExecutorHost {
   QueueSnapshot Snapshot() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  // What a device does next: a batch of that bucket or, without one, a probe.
+  struct Turn {
+    absl::optional<std::pair<BucketKey, BatchDecision>> batch;
+  };
   // A call of a callback, to be made without the lock.
   struct Delivery {
     std::shared_ptr<Callback> callback;
@@ -167,13 +171,15 @@ class WindowBatcher final : private ExecutorHost {
   void HealthChanged(int executor, bool well) override ABSL_LOCKS_EXCLUDED(mutex_, health_mutex_);
 
   // What the executors do next.
-  // Blocks until `device` may take a batch that is ripe, or should run a probe; false: the batcher stops.
-  bool AwaitTurn(DeviceState& device) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Blocks until `device` may take a batch that is ripe, or should run a probe; nothing: the batcher stops.
+  absl::optional<Turn> AwaitTurn(DeviceState& device) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AwaitChange(const uint64_t& counter, absl::Time until) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool AnyWell() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // A sick device gets no work while another is well.
   bool OnlyProbes(const DeviceState& device) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return device.sick && AnyWell(); }
-  absl::optional<Batch> FormBatch(std::vector<Delivery>& expired) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The batch that was decided on; without entries if all of them have expired.
+  Batch FormBatch(const BucketKey& key, const BatchDecision& decision, std::vector<Delivery>& expired)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::vector<std::pair<BucketKey, BucketState>> Buckets() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void LearnFrom(DeviceState& device, const Batch& batch, const PassResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

@@ -84,7 +84,6 @@ bool Tagger::StreamCall::HasRoom() {
   return ActiveCall::HasRoom();
 }
 
-// Until every result has left.
 void Tagger::StreamCall::AwaitLast() {
   absl::MutexLock lock(&mutex_);
   Await([this] { return in_flight_ == 0; });

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
+#include "base/error_details.h"
 #include "base/status_macros.h"
 
 namespace culturetag {
@@ -33,6 +34,16 @@ std::string ClientOf(const grpc::CallbackServerContext& context) {
 }
 
 }  // namespace
+
+absl::Status Loading() { return absl::UnavailableError("the models are being loaded; try again soon"); }
+
+absl::Status TakeBytes(int64_t bytes, ByteBudget& budget, Metrics& metrics) {
+  // About the time in which a clip is decoded and scored, and its bytes are free again.
+  constexpr absl::Duration kRetryDelay = absl::Milliseconds(500);
+  if (budget.TryTake(bytes)) return absl::OkStatus();
+  metrics.RecordRejected(RejectReason::kQueueFull);
+  return RetryLater("too much audio is in flight", kRetryDelay);
+}
 
 std::string MetadataValue(const grpc::CallbackServerContext& context, const char* key) {
   constexpr size_t kMaxBytes = 128;

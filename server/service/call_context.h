@@ -4,6 +4,7 @@
 #ifndef CULTURETAG_SERVICE_CALL_CONTEXT_H_
 #define CULTURETAG_SERVICE_CALL_CONTEXT_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -12,8 +13,10 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "base/byte_budget.h"
 #include "base/clock.h"
 #include "grpcpp/server_context.h"
+#include "observability/metrics.h"
 #include "service/authenticator.h"
 #include "service/tagger.h"
 
@@ -46,6 +49,13 @@ class Caller {
   std::shared_ptr<ClientQuota> quota_;  // null: without limits, or moved from
   bool stream_;
 };
+
+// The status of a call that comes before the models are there.
+absl::Status Loading();
+
+// Takes `bytes` of audio from what all calls together may hold; RESOURCE_EXHAUSTED with a retry delay, and counted, if there
+// is no room.
+absl::Status TakeBytes(int64_t bytes, ByteBudget& budget, Metrics& metrics);
 
 // The value of the metadata `key`, cut to a length that fits a log line; empty if there is none.
 std::string MetadataValue(const grpc::CallbackServerContext& context, const char* key);

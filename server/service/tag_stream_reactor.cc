@@ -9,12 +9,6 @@
 #include "service/proto_convert.h"
 
 namespace culturetag {
-namespace {
-
-// About the time in which other calls' chunks are decoded.
-constexpr absl::Duration kBytesRetryDelay = absl::Milliseconds(500);
-
-}  // namespace
 
 // What the alarm's callback, which may come late, shares with the timer. The timer isn't part of it: gRPC keeps the callback
 // as long as the alarm.
@@ -51,7 +45,7 @@ TagStreamReactor::TagStreamReactor(Environment environment, absl::StatusOr<Calle
   if (!caller_.ok()) {
     End(caller_.status());
   } else if (environment_.tagger == nullptr) {
-    End(absl::UnavailableError("the models are being loaded; try again soon"));
+    End(Loading());
   } else {
     config_timer_ = std::make_unique<Timer>(*this, idle_timeout(), &TagStreamReactor::OnConfigTimeout);
     StartRead(&request_);
@@ -108,9 +102,8 @@ void TagStreamReactor::TakeData() {
                                  : InvalidField("data", "the message has neither a config nor data"));
   }
   const auto bytes = static_cast<int64_t>(request_.data().size());
-  if (!environment_.bytes_in_flight.TryTake(bytes)) {
-    environment_.metrics.RecordRejected(RejectReason::kQueueFull);
-    return stream_->Cancel(WasteReason::kCancelled, RetryLater("too much audio is in flight", kBytesRetryDelay));
+  if (absl::Status taken = TakeBytes(bytes, environment_.bytes_in_flight, environment_.metrics); !taken.ok()) {
+    return stream_->Cancel(WasteReason::kCancelled, std::move(taken));
   }
   bytes_in_flight_ = bytes;
   stream_->Write(std::move(*request_.mutable_data()));

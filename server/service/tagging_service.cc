@@ -12,14 +12,6 @@
 #include "service/tag_stream_reactor.h"
 
 namespace culturetag {
-namespace {
-
-// About the time in which a clip is decoded and scored, and its bytes are free again.
-constexpr absl::Duration kBytesRetryDelay = absl::Milliseconds(500);
-
-absl::Status Loading() { return absl::UnavailableError("the models are being loaded; try again soon"); }
-
-}  // namespace
 
 // One call of Tag or Embed. gRPC deletes nothing: OnDone does.
 template <typename Proto, typename Response, typename Result>
@@ -43,10 +35,7 @@ class TaggingService::UnaryReactor final : public grpc::ServerUnaryReactor {
       return End(request.status());
     }
     const auto bytes = static_cast<int64_t>(request->audio.size());
-    if (!service_.bytes_in_flight_.TryTake(bytes)) {
-      service_.metrics_.RecordRejected(RejectReason::kQueueFull);
-      return End(RetryLater("too much audio is in flight", kBytesRetryDelay));
-    }
+    if (const absl::Status taken = TakeBytes(bytes, service_.bytes_in_flight_, service_.metrics_); !taken.ok()) return End(taken);
     bytes_in_flight_ = bytes;
     request->client = caller_->client();
     request->deadline = DeadlineOf(context_, service_.clock_);

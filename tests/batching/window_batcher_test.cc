@@ -110,6 +110,18 @@ class WindowBatcherTest : public testing::Test {
     model_.ForgetPasses();
   }
 
+  // Starts two executors of one window a batch, whose models are held.
+  void StartTwoHeld() {
+    options_.max_batch_windows = 1;
+    batcher_ = std::make_unique<WindowBatcher>(options_, std::vector<std::vector<TaggingModel*>>{{&model_}, {&second_}}, clock_,
+                                               metrics_);
+    ASSERT_TRUE(batcher_->WaitUntilWarm().ok());
+    for (FakeModel* model : {&model_, &second_}) {
+      model->ForgetPasses();
+      model->Hold();
+    }
+  }
+
   // Starts, and keeps the device busy with one window of value 0 until the model is released.
   void StartBusy() {
     Start();
@@ -132,6 +144,7 @@ class WindowBatcherTest : public testing::Test {
   FakeClock clock_;
   Metrics metrics_{"test"};
   FakeModel model_{FakeSpec(), &clock_};
+  FakeModel second_{FakeSpec(), &clock_};  // of a second executor
   WindowBatcher::Options options_;
   RejectReason reject_ = RejectReason::kBadAudio;
   Outcome blocker_;
@@ -688,43 +701,27 @@ TEST_F(WindowBatcherTest, ClosesADelayedBatchInTimeForADeadline) {
 }
 
 TEST_F(WindowBatcherTest, RunsSeveralExecutorsSideBySide) {
-  options_.max_batch_windows = 1;
-  FakeModel second(FakeSpec(), &clock_);
-  batcher_ = std::make_unique<WindowBatcher>(options_, std::vector<std::vector<TaggingModel*>>{{&model_}, {&second}}, clock_,
-                                             metrics_);
-  ASSERT_TRUE(batcher_->WaitUntilWarm().ok());
-  for (FakeModel* model : {&model_, &second}) {
-    model->ForgetPasses();
-    model->Hold();
-  }
+  StartTwoHeld();
   Outcome a, b;
   ASSERT_TRUE(Submit(MakeWork({1}), a).ok());
   ASSERT_TRUE(Submit(MakeWork({2}), b).ok());
   model_.WaitForPasses(1);  // both are on a device though neither has ended
-  second.WaitForPasses(1);
+  second_.WaitForPasses(1);
   model_.Release();
-  second.Release();
+  second_.Release();
   EXPECT_TRUE(a.Wait().ok());
   EXPECT_TRUE(b.Wait().ok());
 }
 
 TEST_F(WindowBatcherTest, GivesASickExecutorNoWorkWhileAnotherIsWell) {
-  options_.max_batch_windows = 1;
   bool said_sick = false;
   options_.on_device_health = [&](bool) { said_sick = true; };
-  FakeModel second(FakeSpec(), &clock_);
-  batcher_ = std::make_unique<WindowBatcher>(options_, std::vector<std::vector<TaggingModel*>>{{&model_}, {&second}}, clock_,
-                                             metrics_);
-  ASSERT_TRUE(batcher_->WaitUntilWarm().ok());
-  for (FakeModel* model : {&model_, &second}) {
-    model->ForgetPasses();
-    model->Hold();
-  }
+  StartTwoHeld();
   Outcome a, b;
   ASSERT_TRUE(Submit(MakeWork({1}), a).ok());
   ASSERT_TRUE(Submit(MakeWork({1}), b).ok());
   model_.WaitForPasses(1);
-  second.WaitForPasses(1);
+  second_.WaitForPasses(1);
   model_.FailWith([](size_t) { return absl::InternalError("lost"); });
   model_.Release();  // the second stays busy: what comes now is the first's
   for (int i = 1; i < BatchRunner::kFailuresUntilSick; ++i) {
@@ -734,7 +731,7 @@ TEST_F(WindowBatcherTest, GivesASickExecutorNoWorkWhileAnotherIsWell) {
   }
   Outcome spared;
   ASSERT_TRUE(Submit(MakeWork({2}), spared).ok());
-  second.Release();
+  second_.Release();
   EXPECT_TRUE(spared.Wait().ok());
   a.Wait();
   b.Wait();
