@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/fake_tagging_service.h"
 #include "client/run_culturetag.h"
-#include "client/temporary_folder.h"
+#include "fakes/temporary_folder.h"
 
 namespace culturetag::client {
 namespace {

@@ -12,7 +12,7 @@
 #include "client/npy.h"
 #include "client/parse_text.h"
 #include "client/run_culturetag.h"
-#include "client/temporary_folder.h"
+#include "fakes/temporary_folder.h"
 
 namespace culturetag::client {
 namespace {

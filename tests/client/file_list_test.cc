@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "client/run_culturetag.h"
-#include "client/temporary_folder.h"
+#include "fakes/temporary_folder.h"
 
 namespace culturetag::client {
 namespace {

@@ -10,7 +10,7 @@
 #include "client/audio_file.h"
 #include "client/render_csv.h"
 #include "client/render_json.h"
-#include "client/temporary_folder.h"
+#include "fakes/temporary_folder.h"
 
 namespace culturetag::client {
 namespace {

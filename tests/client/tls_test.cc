@@ -12,7 +12,7 @@
 #include "client/audio_file.h"
 #include "client/fake_tagging_service.h"
 #include "client/run_culturetag.h"
-#include "client/temporary_folder.h"
+#include "fakes/temporary_folder.h"
 
 namespace culturetag::client {
 namespace {

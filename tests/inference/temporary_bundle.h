@@ -2,37 +2,27 @@
 #ifndef CULTURETAG_TESTS_INFERENCE_TEMPORARY_BUNDLE_H_
 #define CULTURETAG_TESTS_INFERENCE_TEMPORARY_BUNDLE_H_
 
-#include <stdlib.h>
-
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "absl/strings/str_replace.h"
+#include "fakes/temporary_folder.h"
 
 namespace culturetag {
 
 class TemporaryBundle {
  public:
   TemporaryBundle() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "bundle-XXXXXX").string();
-    folder_ = mkdtemp(pattern.data());
-    std::filesystem::create_directory(folder_ + "/heads");
+    std::filesystem::create_directory(folder() + "/heads");
     Write("backbone.ts", "backbone\n");
     Write("heads/makam.ts", "makam\n");
     Write("manifest.json", kManifest);
   }
-  ~TemporaryBundle() { std::filesystem::remove_all(folder_); }
 
-  TemporaryBundle(const TemporaryBundle&) = delete;
-  TemporaryBundle& operator=(const TemporaryBundle&) = delete;
+  const std::string& folder() const { return folder_.path(); }
 
-  const std::string& folder() const { return folder_; }
-
-  void Write(const std::string& name, const std::string& bytes) {
-    std::ofstream(folder_ + "/" + name, std::ios::binary) << bytes;
-  }
-  void Remove(const std::string& name) { std::filesystem::remove(folder_ + "/" + name); }
+  void Write(const std::string& name, const std::string& bytes) { folder_.Write(name, bytes); }
+  void Remove(const std::string& name) { std::filesystem::remove(folder() + "/" + name); }
 
   // Writes the manifest with `from` replaced by `to`.
   void Edit(const std::string& from, const std::string& to) {
@@ -53,7 +43,7 @@ class TemporaryBundle {
       "heads/makam.ts": "b718989a8be386477f6e2b57e20e5394358d1aaf743fe9344c2f620af9b64ac7"}
   })json";
 
-  std::string folder_;
+  TemporaryFolder folder_;
 };
 
 }  // namespace culturetag

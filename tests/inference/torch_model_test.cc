@@ -1,12 +1,11 @@
 #include "inference/torch_model.h"
 
-#include <stdlib.h>
 #include <torch/script.h>
 
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 
+#include "fakes/temporary_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -21,9 +20,7 @@ using testing::HasSubstr;
 class TorchModelTest : public testing::Test {
  protected:
   TorchModelTest() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "model-XXXXXX").string();
-    folder_ = mkdtemp(pattern.data());
-    std::filesystem::create_directory(folder_ + "/heads");
+    std::filesystem::create_directory(folder_.path() + "/heads");
     Save("backbone.ts", R"(
 def forward(self, x):
     return torch.stack([x.mean(1), (x * x).mean(1), x.amax(1)], 1).unsqueeze(2)
@@ -43,17 +40,16 @@ def forward(self, hidden):
     spec_.hidden_size = 1;
     spec_.heads = {{"sum", "", "", "heads/sum.ts", {{"plus", "", ""}, {"minus", "", ""}}, {}}};
   }
-  ~TorchModelTest() override { std::filesystem::remove_all(folder_); }
 
   void Save(const std::string& name, const std::string& source) {
     torch::jit::Module module("m");
     module.define(source);
-    module.save(folder_ + "/" + name);
+    module.save(folder_.path() + "/" + name);
   }
 
-  absl::StatusOr<std::unique_ptr<TaggingModel>> Load() { return LoadTorchModel(folder_, spec_, "cpu"); }
+  absl::StatusOr<std::unique_ptr<TaggingModel>> Load() { return LoadTorchModel(folder_.path(), spec_, "cpu"); }
 
-  std::string folder_;
+  TemporaryFolder folder_;
   ModelSpec spec_;
 };
 
@@ -123,10 +119,10 @@ TEST_F(TorchModelTest, NormalisesEachWindowByItselfIfTheManifestSaysSo) {
 }
 
 TEST_F(TorchModelTest, NamesTheFileThatIsNoTorchScript) {
-  std::ofstream(folder_ + "/heads/sum.ts") << "not a module";
+  folder_.Write("heads/sum.ts", "not a module");
   const auto model = Load();
   EXPECT_EQ(model.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(model.status().message()), AllOf(HasSubstr(folder_), HasSubstr("heads/sum.ts")));
+  EXPECT_THAT(std::string(model.status().message()), AllOf(HasSubstr(folder_.path()), HasSubstr("heads/sum.ts")));
 }
 
 TEST_F(TorchModelTest, RefusesABackboneOfAnotherShapeThanTheManifestSays) {

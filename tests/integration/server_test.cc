@@ -2,13 +2,12 @@
 #include "server.h"
 
 #include <cmath>
-#include <cstdio>
-#include <filesystem>
 #include <fstream>
 #include <future>
 #include <thread>
 
 #include "culturetag/v1/tagging.grpc.pb.h"
+#include "fakes/temporary_folder.h"
 #include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
@@ -117,7 +116,8 @@ TEST(ServerTest, AnswersWhatItAcceptedBeforeADrain) {
 }
 
 TEST(ServerTest, WritesItsPortToAFile) {
-  const std::string file = (std::filesystem::temp_directory_path() / ("port-" + std::to_string(getpid()))).string();
+  const TemporaryFolder folder;
+  const std::string file = folder.path() + "/port";
   Config config = DemoConfig();
   config.port_file = file;
   const auto server = Server::Create(config);
@@ -125,7 +125,6 @@ TEST(ServerTest, WritesItsPortToAFile) {
   int port = 0;
   std::ifstream(file) >> port;
   EXPECT_EQ(port, (*server)->port());
-  std::filesystem::remove(file);
 }
 
 TEST(ServerTest, StopsWhileItLoads) {

@@ -1,9 +1,8 @@
 #include "service/authenticator.h"
 
-#include <fstream>
-
 #include "base/error_details.h"
 #include "fakes/fake_clock.h"
+#include "fakes/temporary_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -19,9 +18,7 @@ constexpr char kToken[] = "h1yOZ4vLkq3rR0p2WZ8s6TqD";
 class AuthenticatorTest : public testing::Test {
  protected:
   absl::StatusOr<std::unique_ptr<Authenticator>> Create(const std::string& text) {
-    const std::string path = testing::TempDir() + "/tokens";
-    std::ofstream(path) << text;
-    return Authenticator::Create(path, clock_);
+    return Authenticator::Create(folder_.Write("tokens", text), clock_);
   }
   // The one client of a file.
   std::shared_ptr<ClientQuota> Client(const std::string& limits) {
@@ -30,6 +27,7 @@ class AuthenticatorTest : public testing::Test {
     return *(*authenticator)->Authenticate(std::string("Bearer ") + kToken);
   }
 
+  TemporaryFolder folder_;
   FakeClock clock_;
 };
 

@@ -1,7 +1,5 @@
 #include "simulator/cli.h"
 
-#include <cstdio>
-#include <fstream>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -9,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "fakes/temporary_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -95,10 +94,10 @@ TEST(CommandLineTest, RepeatsItselfToTheLastDigitForASeed) {
 }
 
 TEST(CommandLineTest, RunsATraceBesidesTheLoadOrWithoutIt) {
-  const std::string path = testing::TempDir() + "trace.csv";
-  std::ofstream(path) << "time,client,priority,seconds,deadline\n0,a,bulk,60,\n1,b,interactive,5,10\n";
+  const TemporaryFolder folder;
+  const std::string path =
+      folder.Write("trace.csv", "time,client,priority,seconds,deadline\n0,a,bulk,60,\n1,b,interactive,5,10\n");
   const Finished alone = RunSimulate({"--json", "--load", "0", "--trace", path});
-  std::remove(path.c_str());
   const auto json = nlohmann::json::parse(alone.out);
   EXPECT_EQ(json["results"][0]["windows_run"], 13);
   EXPECT_EQ(json["results"][0]["bulk"]["requests"]["served"], 1);

@@ -1,9 +1,8 @@
 #include "simulator/device_curve.h"
 
-#include <cstdio>
-#include <fstream>
 #include <string>
 
+#include "fakes/temporary_folder.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "simulator/arrivals.h"
@@ -19,17 +18,6 @@ DeviceCurve Measured() {
   curve.points = {{1, absl::Milliseconds(80)}, {4, absl::Milliseconds(50)}};
   return curve;
 }
-
-// A file that is gone with the test.
-class CurveFile {
- public:
-  explicit CurveFile(const std::string& text) : path_(testing::TempDir() + "curve.json") { std::ofstream(path_) << text; }
-  ~CurveFile() { std::remove(path_.c_str()); }
-  const std::string& path() const { return path_; }
-
- private:
-  const std::string path_;
-};
 
 TEST(DeviceCurveTest, AddsAFixedTimeToEachPass) {
   EXPECT_EQ(Measured().Pass(1, kWindowSamples), absl::Milliseconds(90));
@@ -47,8 +35,9 @@ TEST(DeviceCurveTest, TakesShortWindowsForPartsOfFullOnes) {
 }
 
 TEST(DeviceCurveTest, ReadsAFile) {
-  const CurveFile file(R"({"source": "a test", "fixed_ms": 10, "window_ms": {"4": 50, "1": 80}})");
-  const absl::StatusOr<DeviceCurve> curve = FindCurve(file.path());
+  const TemporaryFolder folder;
+  const std::string file = folder.Write("curve.json", R"({"source": "a test", "fixed_ms": 10, "window_ms": {"4": 50, "1": 80}})");
+  const absl::StatusOr<DeviceCurve> curve = FindCurve(file);
   ASSERT_TRUE(curve.ok()) << curve.status();
   EXPECT_EQ(curve->source, "a test");
   EXPECT_EQ(curve->Pass(2, kWindowSamples), Measured().Pass(2, kWindowSamples));
@@ -58,8 +47,9 @@ TEST(DeviceCurveTest, SaysWhatIsWrongWithAFile) {
   for (const char* text : {"", "{}", R"({"window_ms": {}})", R"({"window_ms": {"0": 1}})", R"({"window_ms": {"one": 1}})",
                            R"({"window_ms": {"1": -1}})", R"({"window_ms": {"1": 0}})", R"({"window_ms": {"1": "x"}})",
                            R"({"fixed_ms": -1, "window_ms": {"1": 9}})"}) {
-    const CurveFile file(text);
-    EXPECT_EQ(FindCurve(file.path()).status().code(), absl::StatusCode::kInvalidArgument) << text;
+    const TemporaryFolder folder;
+    const std::string file = folder.Write("curve.json", text);
+    EXPECT_EQ(FindCurve(file).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
 }
 

@@ -14,7 +14,7 @@
 #include "client/fake_tagging_service.h"
 #include "client/parse_text.h"
 #include "client/run_culturetag.h"
-#include "client/temporary_folder.h"
+#include "fakes/temporary_folder.h"
 
 namespace culturetag::client {
 namespace {

@@ -1,6 +1,7 @@
-// A folder that goes when the test does.
-#ifndef CULTURETAG_TESTS_CLIENT_TEMPORARY_FOLDER_H_
-#define CULTURETAG_TESTS_CLIENT_TEMPORARY_FOLDER_H_
+// A folder of a test's own that goes when the test does. Tests run beside each other: two that wrote to one path under the
+// temporary folder would read each other's files.
+#ifndef CULTURETAG_TESTS_FAKES_TEMPORARY_FOLDER_H_
+#define CULTURETAG_TESTS_FAKES_TEMPORARY_FOLDER_H_
 
 #include <stdlib.h>
 
@@ -10,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-namespace culturetag::client {
+namespace culturetag {
 
 class TemporaryFolder {
  public:
@@ -34,6 +35,6 @@ class TemporaryFolder {
   std::string path_;
 };
 
-}  // namespace culturetag::client
+}  // namespace culturetag
 
-#endif  // CULTURETAG_TESTS_CLIENT_TEMPORARY_FOLDER_H_
+#endif  // CULTURETAG_TESTS_FAKES_TEMPORARY_FOLDER_H_
