@@ -26,7 +26,8 @@ std::string Seconds(absl::Duration duration) { return absl::StrFormat("%.3f", ab
 std::vector<std::pair<const char*, const LatencyHistogram*>> Stages(const LoadResult& result) {
   return {{"latency", &result.latency},     {"sending_delay", &result.sending_delay},
           {"decode", &result.decode},       {"queue", &result.queue},
-          {"inference", &result.inference}, {"server_total", &result.server_total}};
+          {"inference", &result.inference}, {"server_total", &result.server_total},
+          {"refusal", &result.refusal}};
 }
 
 std::vector<std::string> TableRow(const std::string& name, const LatencyHistogram& histogram) {
@@ -88,9 +89,10 @@ Json StepJson(const LoadStep& step, const Goal& goal) {
 const char kLoadJsonShape[] = R"({"goal_seconds", "goal_percentile", "highest_rate",
  "steps": [{"offered_rate", "elapsed_seconds", "sent", "answered", "failures": {CODE: count},
             "answered_per_second", "goodput_per_second", "audio_seconds_per_second", "keeps_goal",
-            "seconds": {"latency", "sending_delay", "decode", "queue", "inference", "server_total": each
+            "seconds": {"latency", "sending_delay", "decode", "queue", "inference", "server_total", "refusal": each
                         {"count", "mean", "max", "percentiles": {"50", "90", "95", "99", "99.9"}}},
             "latency_seconds_by_client": {NAME: as above}}]}
+"refusal": of requests that ended with RESOURCE_EXHAUSTED, from when they were sent; the others count answers.
 "goal_seconds" is null without a goal, "highest_rate" without --search; "offered_rate" is 0 in a closed loop.)";
 
 bool KeepsGoal(const LoadResult& result, const Goal& goal) {

@@ -72,6 +72,7 @@ class LoadRun {
     result_.elapsed = now - start_;
     if (const auto* const failure = std::get_if<Failure>(&outcome)) {
       ++result_.failures[failure->code];
+      if (failure->code == "RESOURCE_EXHAUSTED") result_.refusal.Add(now - sent);
       return;
     }
     const auto& response = std::get<v1::TagResponse>(outcome);

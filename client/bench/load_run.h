@@ -53,6 +53,8 @@ struct LoadResult {
   LatencyHistogram queue;
   LatencyHistogram inference;
   LatencyHistogram server_total;
+  // Of requests that the server refused (RESOURCE_EXHAUSTED), from when they were sent: how soon a caller can go elsewhere.
+  LatencyHistogram refusal;
   std::map<std::string, LatencyHistogram> latency_by_client;
 };
 

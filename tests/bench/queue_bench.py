@@ -6,17 +6,18 @@ One block for each promise, as JSON. Clips are PCM at the model's rate, so that 
 
 - saturation: windows a second of the server with enough requests in flight, against the model alone in a loop at the
   batch size that the server chose (engine_bench), in turns, three times; the median of the ratios of neighbours.
-- overload: three times the capacity for a minute, with deadlines, at the rate that the schedule says and not when
-  answers come; goodput, how fast refusals are, how many admitted requests meet their deadline. The client, which sends
-  three times what the server takes, shares its cores: what that costs shows in passes that take longer.
+- overload: three times the capacity for a minute, with deadlines, sent by `culturetag bench` when the schedule says and
+  not when answers come; goodput, how fast refusals are, how many admitted requests meet their deadline. The capacity is
+  what the same client measures in a closed loop. With --apart the server keeps to the first core and the clients to the
+  others, as if they ran on another machine; else what a client costs shows in passes that take longer.
 - bulk: clips one after the other, alone and beside a track of three hours in BULK.
 - cancel: how long the gauge of pending windows takes to fall after a hundred queued requests are cancelled.
 """
 
 import argparse
 import asyncio
-import itertools
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -34,6 +35,7 @@ from culturetag.v1 import tagging_pb2, tagging_pb2_grpc
 from real_server import BUNDLE, ROOT, UNLIMITED, Server, running_server
 
 RATE = 24_000
+CLIENT = ROOT / "build/release/bin/culturetag"
 ENGINE_BENCH = ROOT / "build/release/bin/engine_bench"
 
 
@@ -109,33 +111,34 @@ async def saturation(calls: Calls, options: argparse.Namespace) -> dict:
     return {"batch": batch, "turns": turns, "median_ratio": statistics.median(turn["ratio"] for turn in turns)}
 
 
+def load(server: Server, seconds: float, *flags: str) -> dict:
+    """What `culturetag bench` saw of one run with clips of a window."""
+    command = [CLIENT, "bench", f"--server={server.address}", "--clips=5s", f"--length={seconds}s", "--json", *flags]
+    return json.loads(subprocess.run(command, check=False, capture_output=True, text=True).stdout)["steps"][0]
+
+
 async def overload(calls: Calls, options: argparse.Namespace) -> dict:
-    capacity = await calls.windows_per_second(options.seconds, 4 * largest_batch(calls.server) + 4)
-    rate, audio = 3 * capacity, clip(5)
+    server, in_flight = calls.server, 4 * largest_batch(calls.server) + 4
+    capacity = load(server, options.seconds, f"--concurrency={in_flight}")["answered_per_second"]
     deadline = max(1.0, 20 / capacity)
-    tasks, start = [], time.monotonic()
-    busy = calls.server.metric("culturetag_device_busy_seconds_total")
-    for index in itertools.count():
-        due = start + index / rate
-        if due > start + options.overload_seconds:
-            break
-        await asyncio.sleep(max(0, due - time.monotonic()))
-        tasks.append(asyncio.create_task(calls.tag(audio, deadline)))
-    outcomes = await asyncio.gather(*tasks)
-    seconds = time.monotonic() - start
-    busy = (calls.server.metric("culturetag_device_busy_seconds_total") - busy) / seconds
-    refused = [took for code, took in outcomes if code == "RESOURCE_EXHAUSTED"]
-    good, late = (sum(code == name for code, _ in outcomes) for name in ("OK", "DEADLINE_EXCEEDED"))
+    busy = server.metric("culturetag_device_busy_seconds_total")
+    seen = load(
+        server, options.overload_seconds, f"--rate={3 * capacity}", "--arrivals=constant", f"--timeout={deadline}s"
+    )
+    busy = (server.metric("culturetag_device_busy_seconds_total") - busy) / seen["elapsed_seconds"]
+    failures, refusals = seen["failures"], seen["seconds"]["refusal"]["percentiles"]
+    again = load(server, options.seconds, f"--concurrency={in_flight}")["answered_per_second"]
     return {
-        "capacity": capacity,
-        "offered": len(outcomes) / options.overload_seconds,
+        "capacity": [capacity, again],
+        "offered": seen["sent"] / options.overload_seconds,
         "deadline_s": deadline,
         "device_busy": busy,
-        "goodput_of_capacity": good / seconds / capacity,
-        "admitted_in_time": good / max(1, good + late),
-        "refused": len(refused),
-        "refusal_ms": {"p50": 1000 * percentile(refused, 50), "p99": 1000 * percentile(refused, 99)},
-        "others": sorted({code for code, _ in outcomes} - {"OK", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}),
+        "goodput_of_capacity": seen["answered_per_second"] / ((capacity + again) / 2),
+        "admitted_in_time": seen["answered"] / (seen["answered"] + failures.pop("DEADLINE_EXCEEDED", 0)),
+        "refused": failures.pop("RESOURCE_EXHAUSTED", 0),
+        "refusal_ms": {name: 1000 * refusals[name[1:]] for name in ("p50", "p99")},
+        "sending_delay_p99_ms": 1000 * seen["seconds"]["sending_delay"]["percentiles"]["99"],
+        "others": failures,
     }
 
 
@@ -228,10 +231,17 @@ def main() -> None:
     parser.add_argument("--only", type=lambda text: text.split(","))
     parser.add_argument("--seconds", type=float, default=15, help="of each measurement of a rate")
     parser.add_argument("--overload-seconds", type=float, default=60)
+    parser.add_argument("--apart", action="store_true", help="the server on the first core, its clients on the others")
     parser.add_argument("--server-flags", default="", help="more flags of the server, separated by spaces")
     options = parser.parse_args()
     flags = options.server_flags.split()
+    cores = os.sched_getaffinity(0)
+    if options.apart:
+        flags.append("--compute_threads=1")
+        os.sched_setaffinity(0, {min(cores)})  # what is started now inherits it
     with tempfile.TemporaryDirectory() as folder, running_server(Path(folder), *flags, bundle=options.bundle) as server:
+        if options.apart:
+            os.sched_setaffinity(0, cores - {min(cores)})
         asyncio.run(measure(server, options))
 
 

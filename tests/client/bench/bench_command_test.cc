@@ -92,6 +92,8 @@ TEST(BenchCommandTest, CountsRefusalsOnceAndMissesTheGoal) {
   const auto step = nlohmann::json::parse(finished.out)["steps"][0];
   EXPECT_EQ(step["failures"], nlohmann::json({{"RESOURCE_EXHAUSTED", 5}}));
   EXPECT_EQ(step["answered"], 5);
+  EXPECT_EQ(step["seconds"]["refusal"]["count"], 5);
+  EXPECT_EQ(step["seconds"]["latency"]["count"], 5);
   EXPECT_EQ(step["keeps_goal"], false);
 }
 
