@@ -23,6 +23,8 @@
 #include "observability/http_endpoint.h"
 #include "observability/metrics.h"
 #include "service/authenticator.h"
+#include "service/call_gate.h"
+#include "service/oip_service.h"
 #include "service/tagger.h"
 #include "service/tagging_service.h"
 #include "service/tls_credentials.h"
@@ -60,7 +62,7 @@ class RunningServer final : public Server {
         clock_(Clock::Real()),
         metrics_(CULTURETAG_VERSION),
         decoders_(config.decode_threads, config.decode_threads * kQueuedPerDecoder),
-        service_(config.max_bytes_in_flight, authenticator_.get(), config.log_requests, clock_, metrics_) {}
+        gate_(config.max_bytes_in_flight, authenticator_.get(), config.log_requests, clock_, metrics_) {}
 
   ~RunningServer() override {
     if (!drained_) Drain();
@@ -77,6 +79,7 @@ class RunningServer final : public Server {
     builder.AddListeningPort(config_.listen, credentials, &port_);
     SetTransportOptions(builder);
     builder.RegisterService(&service_);
+    builder.RegisterService(&oip_service_);
     grpc_ = builder.BuildAndStart();
     if (grpc_ == nullptr || port_ == 0) {
       return absl::UnavailableError(absl::StrCat("can't listen on --listen=", config_.listen,
@@ -105,7 +108,7 @@ class RunningServer final : public Server {
     for (size_t i = 0; i < models.size(); ++i) ReportModel(*models[i], reports[i]);
     metrics_.SetQueueProbe([this] { return batcher_->Snapshot(); });
     tagger_ = std::make_unique<Tagger>(TaggerOptions(), models, decoders_, *batcher_, clock_, metrics_);
-    service_.Serve(*tagger_);
+    gate_.Serve(*tagger_);
     EnterPhase(Phase::kServing);
     LogInfo("serving", {{"port", port_}});
     return absl::OkStatus();
@@ -246,7 +249,9 @@ class RunningServer final : public Server {
     serving_ = serving;
     if (grpc_ == nullptr) return;
     grpc_->GetHealthCheckService()->SetServingStatus(serving);
-    grpc_->GetHealthCheckService()->SetServingStatus(v1::TaggingService::service_full_name(), serving);
+    for (const char* service : {v1::TaggingService::service_full_name(), inference::GRPCInferenceService::service_full_name()}) {
+      grpc_->GetHealthCheckService()->SetServingStatus(service, serving);
+    }
   }
 
   void AwaitUntil(absl::Time time) {
@@ -270,7 +275,9 @@ class RunningServer final : public Server {
   std::unique_ptr<WindowBatcher> batcher_;
   WorkerPool decoders_;
   std::unique_ptr<Tagger> tagger_;
-  TaggingService service_;
+  CallGate gate_;
+  TaggingService service_{gate_};
+  OipService oip_service_{gate_, CULTURETAG_VERSION, [this] { return serving_.load(); }};
   std::unique_ptr<grpc::Server> grpc_;
   std::unique_ptr<HttpEndpoint> http_;
 

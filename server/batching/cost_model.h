@@ -22,6 +22,9 @@ class CostModel {
   // for a model of which nothing is known.
   absl::Duration Pass(const BucketKey& key, int windows) const;
 
+  // Forgets all of a model.
+  void Forget(int model) { costs_.erase(costs_.lower_bound({model, 0}), costs_.lower_bound({model + 1, 0})); }
+
  private:
   using CostBySize = std::map<int, absl::Duration>;  // of a pass
 

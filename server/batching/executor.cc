@@ -1,9 +1,5 @@
 #include "batching/executor.h"
 
-#include <utility>
-
-#include "base/status_macros.h"
-
 namespace culturetag {
 namespace {
 
@@ -16,10 +12,8 @@ std::vector<absl::Span<const float>> SamplesOf(const Batch& batch) {
 
 }  // namespace
 
-Executor::Executor(int index, std::vector<TaggingModel*> models, int max_batch_windows, ExecutorHost& host, Clock& clock,
-                   Metrics& metrics)
+Executor::Executor(int index, int max_batch_windows, ExecutorHost& host, Clock& clock, Metrics& metrics)
     : index_(index),
-      models_(std::move(models)),
       max_batch_windows_(max_batch_windows),
       host_(host),
       clock_(clock),
@@ -36,6 +30,16 @@ Executor::~Executor() {
   device_.join();
 }
 
+void Executor::Add(int slot, TaggingModel& model) {
+  absl::MutexLock lock(&mutex_);
+  cold_.emplace_back(slot, &model);
+}
+
+void Executor::Remove(int slot) {
+  absl::MutexLock lock(&mutex_);
+  models_.erase(slot);
+}
+
 void Executor::RunStager() {
   while (absl::optional<Batch> batch = host_.TakeBatch(index_)) {
     Staged staged = Stage(*std::move(batch));
@@ -47,30 +51,51 @@ void Executor::RunStager() {
 Executor::Staged Executor::Stage(Batch batch) {
   if (batch.entries.empty()) return {std::move(batch), nullptr, absl::ZeroDuration()};
   const absl::Time start = clock_.Now();
-  auto windows = StageGuarded(*models_[static_cast<size_t>(batch.key.first)], SamplesOf(batch));
+  auto windows = StageGuarded(ModelOf(batch), SamplesOf(batch));
   return {std::move(batch), std::move(windows), clock_.Now() - start};
 }
 
 void Executor::RunDevice() {
-  host_.WarmupEnded(index_, WarmUpModels());
   while (true) {
-    std::vector<Staged> staged;
     {
       absl::MutexLock lock(&mutex_);
-      mutex_.Await(absl::Condition(this, &Executor::HasStagedOrStops));
-      if (staged_.empty()) return;
-      staged.swap(staged_);
+      mutex_.Await(absl::Condition(this, &Executor::HasWorkOrStops));
+      if (!HasWork()) return;
     }
-    for (Staged& one : staged) RunPass(std::move(one));
+    RunStaged();
+    WarmUpNext();
   }
 }
 
-absl::StatusOr<std::vector<WarmupReport>> Executor::WarmUpModels() {
-  std::vector<WarmupReport> reports;
-  for (TaggingModel* model : models_) {
-    CULTURETAG_ASSIGN_OR_RETURN(reports.emplace_back(), WarmUp(*model, max_batch_windows_, clock_, stop_warmup_));
+void Executor::RunStaged() {
+  std::vector<Staged> staged;
+  {
+    absl::MutexLock lock(&mutex_);
+    staged.swap(staged_);
   }
-  return reports;
+  for (Staged& one : staged) RunPass(std::move(one));
+}
+
+void Executor::WarmUpNext() {
+  std::pair<int, TaggingModel*> cold;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (cold_.empty()) return;
+    cold = cold_.front();
+    cold_.pop_front();
+  }
+  absl::StatusOr<WarmupReport> report =
+      WarmUp(*cold.second, max_batch_windows_, clock_, stop_warmup_, [this] { RunStaged(); });
+  {
+    absl::MutexLock lock(&mutex_);
+    models_.insert(cold);
+  }
+  host_.WarmupEnded(index_, cold.first, std::move(report));
+}
+
+TaggingModel& Executor::ModelOf(const Batch& batch) {
+  absl::MutexLock lock(&mutex_);
+  return *models_.at(batch.key.first);
 }
 
 void Executor::RunPass(Staged staged) {
@@ -81,15 +106,15 @@ void Executor::RunPass(Staged staged) {
   result.staging_time = staged.staging_time;
   result.max_batch_windows = static_cast<int>(batch.entries.size());
   result.start = clock_.Now();
-  result.outputs = runner_.Run(*models_[static_cast<size_t>(batch.key.first)], SamplesOf(batch), std::move(staged.windows),
-                               batch.hidden_states, result.max_batch_windows);
+  result.outputs = runner_.Run(ModelOf(batch), SamplesOf(batch), std::move(staged.windows), batch.hidden_states,
+                               result.max_batch_windows);
   result.device_time = clock_.Now() - result.start;
   host_.PassEnded(index_, std::move(staged.batch), std::move(result));
 }
 
 // On silence, which no request waits for.
 void Executor::Probe(Batch batch) {
-  TaggingModel& model = *models_.front();
+  TaggingModel& model = ModelOf(batch);
   const std::vector<float> silence(static_cast<size_t>(model.spec().min_clip_samples));
   const std::vector<absl::Span<const float>> windows = {silence};
   PassResult result;

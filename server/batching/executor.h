@@ -1,9 +1,12 @@
 // Runs batches on a device, one after the other, and puts the next one together while the present one runs.
 //
-// Two threads: one takes batches from the queue and stages them, the other warms the models up and runs what is staged. A
+// Two threads: one takes batches from the queue and stages them, the other warms models up and runs what is staged. A
 // batch is taken as late as can be, so that it is as full as can be and a cancellation can still empty it: when the device
 // is free or, where staging takes a part of a pass that is worth hiding, just in time for the end of the present pass.
 // Several executors may share a device; each has its own instances of the models.
+//
+// Models come and go while others are served. Between two passes of a warm-up the batch runs that is staged: so each batch
+// waits for one pass of the newcomer at most, and the warm-up still times its own passes only.
 //
 // The host, which owns the queue, outlives the executor. No lock is held while a model runs.
 #ifndef CULTURETAG_BATCHING_EXECUTOR_H_
@@ -11,8 +14,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
+#include <map>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -29,7 +35,7 @@
 
 namespace culturetag {
 
-// Windows for one pass. One without windows asks for a probe, which sees whether a sick device works again.
+// Windows for one pass. One without windows asks for a probe of its model, which sees whether a sick device works again.
 struct Batch {
   struct Entry {
     std::shared_ptr<FairQueue::Entry> owner;
@@ -62,7 +68,7 @@ class ExecutorHost {
  public:
   virtual ~ExecutorHost() = default;
 
-  virtual void WarmupEnded(int executor, absl::StatusOr<std::vector<WarmupReport>> reports) = 0;
+  virtual void WarmupEnded(int executor, int model, absl::StatusOr<WarmupReport> report) = 0;
   // Blocks until there is a batch to put together; nothing: the executor shall stop.
   virtual absl::optional<Batch> TakeBatch(int executor) = 0;
   // A pass over `batch` starts.
@@ -74,8 +80,8 @@ class ExecutorHost {
 
 class Executor {
  public:
-  // `models` are this executor's own. With `max_batch_windows` 0 the best size is measured (warmup.h).
-  Executor(int index, std::vector<TaggingModel*> models, int max_batch_windows, ExecutorHost& host, Clock& clock, Metrics& metrics);
+  // With `max_batch_windows` 0 each model's best size is measured (warmup.h).
+  Executor(int index, int max_batch_windows, ExecutorHost& host, Clock& clock, Metrics& metrics);
 
   // Joins. The host must have told it to stop.
   ~Executor();
@@ -83,7 +89,12 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  // Ends a warm-up that is under way.
+  // Has the model in slot `slot` warmed up, and tells the host of the end. `model` is this executor's own.
+  void Add(int slot, TaggingModel& model) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Lets go of a model whose warm-up has ended and of which no batch is under way.
+  void Remove(int slot) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Ends the warm-up that is under way, and those to come.
   void StopWarmup() { stop_warmup_ = true; }
 
  private:
@@ -95,14 +106,16 @@ class Executor {
 
   void RunStager() ABSL_LOCKS_EXCLUDED(mutex_);
   void RunDevice() ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::StatusOr<std::vector<WarmupReport>> WarmUpModels();
+  void RunStaged() ABSL_LOCKS_EXCLUDED(mutex_);
+  void WarmUpNext() ABSL_LOCKS_EXCLUDED(mutex_);
+  TaggingModel& ModelOf(const Batch& batch) ABSL_LOCKS_EXCLUDED(mutex_);
   Staged Stage(Batch batch);
   void RunPass(Staged staged);
   void Probe(Batch batch);
-  bool HasStagedOrStops() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || !staged_.empty(); }
+  bool HasWork() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !staged_.empty() || !cold_.empty(); }
+  bool HasWorkOrStops() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return stopping_ || HasWork(); }
 
   const int index_;
-  const std::vector<TaggingModel*> models_;
   const int max_batch_windows_;
   ExecutorHost& host_;
   Clock& clock_;
@@ -110,6 +123,8 @@ class Executor {
   std::atomic<bool> stop_warmup_{false};
 
   absl::Mutex mutex_;
+  std::deque<std::pair<int, TaggingModel*>> cold_ ABSL_GUARDED_BY(mutex_);  // by slot: to be warmed up
+  std::map<int, TaggingModel*> models_ ABSL_GUARDED_BY(mutex_);             // by slot: that may be run
   std::vector<Staged> staged_ ABSL_GUARDED_BY(mutex_);  // at most one: the host gives no second batch ahead
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 

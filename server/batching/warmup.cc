@@ -23,8 +23,8 @@ constexpr absl::Duration kTimingBudget = absl::Seconds(1);
 
 class WarmupRunner {
  public:
-  WarmupRunner(TaggingModel& model, Clock& clock, const std::atomic<bool>& stop)
-      : model_(model), clock_(clock), stop_(stop), noise_(static_cast<size_t>(model.spec().window_samples)) {
+  WarmupRunner(TaggingModel& model, Clock& clock, const std::atomic<bool>& stop, const std::function<void()>& between)
+      : model_(model), clock_(clock), stop_(stop), between_(between), noise_(static_cast<size_t>(model.spec().window_samples)) {
     // Noise rather than silence: normalisation and denormal numbers make silence a special case.
     std::minstd_rand generator(1);
     std::uniform_real_distribution<float> uniform(-0.1F, 0.1F);
@@ -33,6 +33,7 @@ class WarmupRunner {
 
   // The device's time for one pass over `windows` windows.
   absl::StatusOr<absl::Duration> Run(int windows) {
+    between_();
     if (stop_) return absl::CancelledError("the warm-up was stopped");
     const std::vector<absl::Span<const float>> batch(static_cast<size_t>(windows), noise_);
     CULTURETAG_ASSIGN_OR_RETURN(const std::unique_ptr<StagedBatch> staged, StageGuarded(model_, batch));
@@ -58,6 +59,7 @@ class WarmupRunner {
   TaggingModel& model_;
   Clock& clock_;
   const std::atomic<bool>& stop_;
+  const std::function<void()>& between_;
   std::vector<float> noise_;
 };
 
@@ -84,9 +86,9 @@ absl::Status MeasureLargestBatch(WarmupRunner& runner, WarmupReport& report) {
 }  // namespace
 
 absl::StatusOr<WarmupReport> WarmUp(TaggingModel& model, int max_batch_windows, Clock& clock,
-                                    const std::atomic<bool>& stop) {
+                                    const std::atomic<bool>& stop, const std::function<void()>& between) {
   const absl::Time start = clock.Now();
-  WarmupRunner runner(model, clock, stop);
+  WarmupRunner runner(model, clock, stop, between);
   WarmupReport report;
   if (max_batch_windows == 0) {
     CULTURETAG_RETURN_IF_ERROR(MeasureLargestBatch(runner, report));

@@ -7,6 +7,7 @@
 #define CULTURETAG_BATCHING_WARMUP_H_
 
 #include <atomic>
+#include <functional>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -23,8 +24,11 @@ struct WarmupReport {
 
 // Runs `model` on noise. With `max_batch_windows` 0 it doubles the batch, up to kLargestBatch or until the device's memory
 // is full, as long as that pays: it must make each window at least a twentieth cheaper, or, where a pass takes no more than
-// 250 ms, at most a twentieth dearer. Otherwise it takes `max_batch_windows`. Then it runs every smaller batch once. CANCELLED as soon as `stop` is set; any other error is the model's.
-absl::StatusOr<WarmupReport> WarmUp(TaggingModel& model, int max_batch_windows, Clock& clock, const std::atomic<bool>& stop);
+// 250 ms, at most a twentieth dearer. Otherwise it takes `max_batch_windows`. Then it runs every smaller batch once. Before
+// each pass it calls `between`, so that a device that serves other models goes on with that. CANCELLED as soon as `stop` is
+// set; any other error is the model's.
+absl::StatusOr<WarmupReport> WarmUp(TaggingModel& model, int max_batch_windows, Clock& clock, const std::atomic<bool>& stop,
+                                    const std::function<void()>& between = [] {});
 
 // A batch this large keeps any present device busy; a larger one only adds to the latency of what waits behind it.
 inline constexpr int kLargestBatch = 64;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/sample_time.h"
 #include "base/status_macros.h"
 #include "batching/admission.h"
 #include "batching/submission.h"
@@ -14,32 +13,23 @@ namespace {
 // scoring; then the device had better wait.
 constexpr int kMaxQueuedCompletions = 64;
 
-std::vector<const ModelSpec*> SpecsOf(const std::vector<TaggingModel*>& models) {
-  std::vector<const ModelSpec*> specs;
-  for (const TaggingModel* model : models) specs.push_back(&model->spec());
-  return specs;
-}
-
 }  // namespace
 
 WindowBatcher::WindowBatcher(const Options& options, std::vector<std::vector<TaggingModel*>> executors, Clock& clock,
                              Metrics& metrics)
     : options_(options),
-      specs_(SpecsOf(executors.front())),
       clock_(clock),
       metrics_(metrics),
       queue_(options.fairness),
-      pending_audio_(specs_.size()),
+      models_(executors.size()),
       devices_(executors.size()),
       completions_(1, kMaxQueuedCompletions) {
-  for (size_t model = 0; model < specs_.size(); ++model) {
-    const auto samples = static_cast<size_t>(specs_[model]->window_samples);
-    full_batches_.push_back({{static_cast<int>(model), samples}, WindowAudio(static_cast<int>(model), samples), 1});
-  }
+  for (const TaggingModel* model : executors.front()) models_.Add(model->spec());
   ExecutorHost& host = *this;
-  for (std::vector<TaggingModel*>& models : executors) {
+  for (const std::vector<TaggingModel*>& models : executors) {
     const auto index = static_cast<int>(executors_.size());
-    executors_.push_back(std::make_unique<Executor>(index, std::move(models), options.max_batch_windows, host, clock, metrics));
+    executors_.push_back(std::make_unique<Executor>(index, options.max_batch_windows, host, clock, metrics));
+    for (size_t slot = 0; slot < models.size(); ++slot) executors_.back()->Add(static_cast<int>(slot), *models[slot]);
   }
 }
 
@@ -53,28 +43,12 @@ WindowBatcher::~WindowBatcher() {
   executors_.clear();
 }
 
-absl::StatusOr<std::vector<WarmupReport>> WindowBatcher::WaitUntilWarm() {
-  absl::MutexLock lock(&mutex_);
-  mutex_.Await(absl::Condition(this, &WindowBatcher::AllWarm));
-  for (const auto& warmup : warmups_) CULTURETAG_RETURN_IF_ERROR(warmup.status());
-  std::vector<WarmupReport> reports = *warmups_.front();
-  for (size_t model = 0; model < reports.size(); ++model) {
-    reports[model].max_batch_windows = full_batches_[model].windows;
-    metrics_.SetMaxBatchWindows(specs_[model]->name, full_batches_[model].windows);
-  }
-  return reports;
-}
-
-void WindowBatcher::StopWarmup() {
-  for (const auto& executor : executors_) executor->StopWarmup();
-}
-
 // --- Requests ---
 
 absl::StatusOr<std::shared_ptr<WindowBatcher::Submission>> WindowBatcher::Open(ScoringRequest request, Callback callback,
                                                                                RejectReason* reject) {
-  const absl::Duration window_audio = WindowAudio(request.model, request.window_samples);
   absl::MutexLock lock(&mutex_);
+  const absl::Duration window_audio = models_.WindowAudio(request.model, request.window_samples);
   absl::optional<absl::Duration> estimate;
   CULTURETAG_RETURN_IF_ERROR(CheckAdmission(request, window_audio, estimate, reject));
   if (!request.length_known) estimate.reset();
@@ -90,7 +64,7 @@ absl::StatusOr<std::shared_ptr<WindowBatcher::Submission>> WindowBatcher::Open(S
 absl::Status WindowBatcher::WouldAdmit(const ScoringRequest& request, RejectReason* reject) const {
   absl::optional<absl::Duration> unused;
   absl::MutexLock lock(&mutex_);
-  return CheckAdmission(request, WindowAudio(request.model, request.window_samples), unused, reject);
+  return CheckAdmission(request, models_.WindowAudio(request.model, request.window_samples), unused, reject);
 }
 
 void WindowBatcher::Push(const std::shared_ptr<Submission>& submission, std::vector<std::vector<float>> windows) {
@@ -151,9 +125,11 @@ QueueSnapshot WindowBatcher::Snapshot() const {
   absl::Time oldest = clock_.Now();
   for (const std::shared_ptr<Submission>& submission : live_) oldest = std::min(oldest, submission->oldest_window());
   snapshot.oldest_pending = clock_.Now() - oldest;
-  for (size_t model = 0; model < specs_.size(); ++model) {
-    snapshot.pending_audio += pending_audio_[model];
-    snapshot.estimated_wait += DeviceTime(cost_, full_batches_[model], pending_audio_[model]) / devices_.size();
+  for (int slot = 0; slot < models_.size(); ++slot) {
+    const absl::Duration audio = models_.at(slot).pending_audio;
+    if (audio <= absl::ZeroDuration()) continue;
+    snapshot.pending_audio += audio;
+    snapshot.estimated_wait += DeviceTime(cost_, models_.full_batch(slot), audio) / devices_.size();
   }
   return snapshot;
 }
@@ -171,7 +147,7 @@ absl::Status WindowBatcher::CheckAdmission(const ScoringRequest& request, absl::
   const auto executors = static_cast<int>(devices_.size());
   AdmissionCase admission;
   admission.pending_audio = pending_audio_of_class_[static_cast<size_t>(request.priority)];
-  const FullBatch& full = full_batches_[static_cast<size_t>(request.model)];
+  const FullBatch& full = models_.full_batch(request.model);
   admission.max_queued_audio = options_.max_queued_audio > absl::ZeroDuration()
                                    ? options_.max_queued_audio
                                    : std::max(kLeastQueuedAudio, AudioWithin(cost_, full, executors, kQueueTime));
@@ -180,21 +156,17 @@ absl::Status WindowBatcher::CheckAdmission(const ScoringRequest& request, absl::
       DeviceTime(cost_, full, admission.pending_audio + admission.audio - admission.max_queued_audio) / executors;
   estimate = EstimateCompletion({{request.model, request.window_samples}, request.client, request.priority,
                                  static_cast<int>(*request.expected_windows), window_audio},
-                                busy, executors, queue_, cost_, full_batches_);
+                                busy, executors, queue_, cost_, models_.full_batches());
   admission.completion = correction_.Corrected(*estimate);
   admission.time_left = request.deadline - now;
   return Admit(admission, reject);
-}
-
-absl::Duration WindowBatcher::WindowAudio(int model, size_t samples) const {
-  return SamplesToDuration(static_cast<int64_t>(samples), specs_[static_cast<size_t>(model)]->sample_rate_hz);
 }
 
 void WindowBatcher::Account(Submission& submission) {
   const int64_t change = submission.pending_windows() - submission.accounted_windows;
   submission.accounted_windows += change;
   pending_windows_ += change;
-  pending_audio_[static_cast<size_t>(submission.key().first)] += submission.window_audio() * change;
+  models_.at(submission.key().first).pending_audio += submission.window_audio() * change;
   pending_audio_of_class_[static_cast<size_t>(submission.priority())] += submission.window_audio() * change;
 }
 
@@ -216,18 +188,6 @@ void WindowBatcher::EndIfDone(Submission& submission) {
 
 // --- Executors ---
 
-void WindowBatcher::WarmupEnded(int, absl::StatusOr<std::vector<WarmupReport>> reports) {
-  absl::MutexLock lock(&mutex_);
-  for (size_t model = 0; reports.ok() && model < reports->size(); ++model) {
-    const WarmupReport& report = (*reports)[model];
-    FullBatch& full = full_batches_[model];
-    full.windows = warmups_.empty() ? report.max_batch_windows : std::min(full.windows, report.max_batch_windows);
-    cost_.Observe(full.key, report.max_batch_windows, report.window_device_time * report.max_batch_windows);
-  }
-  warmups_.push_back(std::move(reports));
-  for (DeviceState& device : devices_) ++device.changes;
-}
-
 absl::optional<Batch> WindowBatcher::TakeBatch(int executor) {
   while (true) {
     std::vector<Delivery> expired;
@@ -237,9 +197,12 @@ absl::optional<Batch> WindowBatcher::TakeBatch(int executor) {
       DeviceState& device = devices_[static_cast<size_t>(executor)];
       const absl::optional<Turn> turn = AwaitTurn(device);
       if (!turn.has_value()) return absl::nullopt;
-      batch = turn->batch.has_value() ? FormBatch(turn->batch->first, turn->batch->second, expired) : Batch();
+      batch = turn->batch.has_value() ? FormBatch(turn->batch->first, turn->batch->second, expired) : Probe();
       if (turn->batch.has_value() && batch->entries.empty()) batch.reset();
-      if (batch.has_value()) ++device.batches;
+      if (batch.has_value()) {
+        ++device.batches;
+        ++models_.at(batch->key.first).batches;
+      }
     }
     for (Delivery& one : expired) (*one.callback)(std::move(one.result));
     if (batch.has_value()) return batch;
@@ -248,7 +211,7 @@ absl::optional<Batch> WindowBatcher::TakeBatch(int executor) {
 
 absl::optional<WindowBatcher::Turn> WindowBatcher::AwaitTurn(DeviceState& device) {
   while (!stopping_) {
-    const absl::Time turn = AllWarm() ? device.Turn() : absl::InfiniteFuture();
+    const absl::Time turn = warm_ ? device.Turn() : absl::InfiniteFuture();
     if (turn > clock_.Now()) {
       AwaitChange(device.changes, turn);
     } else if (queue_.empty() || OnlyProbes(device)) {
@@ -285,6 +248,12 @@ void WindowBatcher::AwaitChange(const uint64_t& counter, absl::Time until) {
 
 bool WindowBatcher::AnyWell() const {
   return std::any_of(devices_.begin(), devices_.end(), [](const DeviceState& device) { return !device.sick; });
+}
+
+Batch WindowBatcher::Probe() const {
+  Batch probe;
+  probe.key.first = models_.AnyServing();
+  return probe;
 }
 
 Batch WindowBatcher::FormBatch(const BucketKey& key, const BatchDecision& decision, std::vector<Delivery>& expired) {
@@ -324,6 +293,7 @@ void WindowBatcher::PassEnded(int executor, Batch batch, PassResult result) {
     absl::MutexLock lock(&mutex_);
     DeviceState& device = devices_[static_cast<size_t>(executor)];
     --device.batches;
+    --models_.at(batch.key.first).batches;
     ++device.changes;
     device.free_at = absl::InfiniteFuture();
     device.probe_at = clock_.Now() + kProbeInterval;
@@ -364,7 +334,7 @@ WindowBatcher::Delivery WindowBatcher::Score(Submission& submission, Batch::Entr
 
 void WindowBatcher::LearnFrom(DeviceState& device, const Batch& batch, const PassResult& result) {
   const auto windows = static_cast<int>(batch.entries.size());
-  FullBatch& full = full_batches_[static_cast<size_t>(batch.key.first)];
+  FullBatch& full = models_.full_batch(batch.key.first);
   if (result.max_batch_windows < windows) full.windows = std::min(full.windows, result.max_batch_windows);
   if (!result.complete()) return;
   cost_.Observe(batch.key, windows, result.device_time);
@@ -387,7 +357,7 @@ void WindowBatcher::HealthChanged(int executor, bool well) {
 std::vector<std::pair<BucketKey, BucketState>> WindowBatcher::Buckets() const {
   auto buckets = queue_.Buckets();
   for (auto& [key, state] : buckets) {
-    state.max_batch_windows = full_batches_[static_cast<size_t>(key.first)].windows;
+    state.max_batch_windows = models_.full_batch(key.first).windows;
     state.latest_start -= cost_.Pass(key, std::min(state.waiting_windows, state.max_batch_windows));
   }
   return buckets;

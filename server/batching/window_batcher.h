@@ -14,7 +14,7 @@
 // A request's windows may all be there at once or come one by one, as they are decoded or uploaded.
 //
 // Thread-safe. One executor or more (executor.h) run all models of one device. No lock is held while a model or a callback
-// runs. The models, the clock and the metrics must outlive the batcher.
+// runs. The clock and the metrics must outlive the batcher; a model, too, unless RemoveModel has let go of it.
 #ifndef CULTURETAG_BATCHING_WINDOW_BATCHER_H_
 #define CULTURETAG_BATCHING_WINDOW_BATCHER_H_
 
@@ -42,6 +42,7 @@
 #include "batching/estimate_correction.h"
 #include "batching/executor.h"
 #include "batching/fair_queue.h"
+#include "batching/model_table.h"
 #include "inference/tagging_model.h"
 #include "observability/metrics.h"
 
@@ -49,7 +50,7 @@ namespace culturetag {
 
 // A request whose windows are to be scored.
 struct ScoringRequest {
-  int model = 0;              // index into the models of the batcher
+  int model = 0;              // its slot in the batcher
   size_t window_samples = 0;  // the length of each of its windows
   std::string client;         // who shares the device with others by weight
   Priority priority = Priority::kInteractive;
@@ -98,7 +99,8 @@ class WindowBatcher final : private ExecutorHost {
   // One accepted request.
   class Submission;
 
-  // `executors` holds for each executor its own instances of the models, in the same order.
+  // `executors` holds for each executor its own instances of the models that are there from the start, at least one, in the
+  // same order: that of their slots.
   WindowBatcher(const Options& options, std::vector<std::vector<TaggingModel*>> executors, Clock& clock, Metrics& metrics);
 
   // Cancels what waits with UNAVAILABLE, lets running batches end and joins. Call Drain first to lose nothing.
@@ -107,11 +109,23 @@ class WindowBatcher final : private ExecutorHost {
   WindowBatcher(const WindowBatcher&) = delete;
   WindowBatcher& operator=(const WindowBatcher&) = delete;
 
-  // Blocks until every model is warm, and returns how each went, in the order of the models; or the error of the model that
-  // failed; or CANCELLED after StopWarmup. Windows pushed before then wait.
+  // Blocks until every model is warm that is there from the start, and returns how each went, in the order of the models; or
+  // the error of the model that failed; or CANCELLED after StopWarmup. Windows pushed before then wait.
   absl::StatusOr<std::vector<WarmupReport>> WaitUntilWarm() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Ends a warm-up that is under way, for a server that is stopped while it starts.
+  // A model that has come while others are served.
+  struct AddedModel {
+    int slot = 0;
+    WarmupReport warmup;
+  };
+  // Warms a model up, of which `instances` holds one for each executor, and blocks until it may be asked for. In between, the
+  // executors go on serving the others. Errors are those of WaitUntilWarm; the batcher has then let go of the instances.
+  absl::StatusOr<AddedModel> AddModel(const std::vector<TaggingModel*>& instances) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Lets go of a model whose requests have all ended, and of which none will follow; another one must be left. Blocks while
+  // the device runs windows of it that nobody waits for any more.
+  void RemoveModel(int slot) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Ends the warm-up that is under way, and those to come, for a server that is stopped.
   void StopWarmup();
 
   // Accepts `request`, whose windows follow by Push; end them with Close. Never blocks. RESOURCE_EXHAUSTED with a retry delay
@@ -146,7 +160,7 @@ class WindowBatcher final : private ExecutorHost {
   // The most windows of `model` in a batch.
   int max_batch_windows(int model) const ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    return full_batches_[static_cast<size_t>(model)].windows;
+    return models_.full_batch(model).windows;
   }
 
   // What waits at present.
@@ -164,7 +178,7 @@ class WindowBatcher final : private ExecutorHost {
   };
 
   // ExecutorHost.
-  void WarmupEnded(int executor, absl::StatusOr<std::vector<WarmupReport>> reports) override ABSL_LOCKS_EXCLUDED(mutex_);
+  void WarmupEnded(int executor, int model, absl::StatusOr<WarmupReport> report) override ABSL_LOCKS_EXCLUDED(mutex_);
   absl::optional<Batch> TakeBatch(int executor) override ABSL_LOCKS_EXCLUDED(mutex_);
   void PassStarts(int executor, const Batch& batch) override ABSL_LOCKS_EXCLUDED(mutex_);
   void PassEnded(int executor, Batch batch, PassResult result) override ABSL_LOCKS_EXCLUDED(mutex_);
@@ -177,6 +191,8 @@ class WindowBatcher final : private ExecutorHost {
   bool AnyWell() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // A sick device gets no work while another is well.
   bool OnlyProbes(const DeviceState& device) const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return device.sick && AnyWell(); }
+  // A batch without entries, which asks for a probe of a model.
+  Batch Probe() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // The batch that was decided on; without entries if all of them have expired.
   Batch FormBatch(const BucketKey& key, const BatchDecision& decision, std::vector<Delivery>& expired)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -188,7 +204,6 @@ class WindowBatcher final : private ExecutorHost {
   absl::Status CheckAdmission(const ScoringRequest& request, absl::Duration window_audio,
                               absl::optional<absl::Duration>& estimate, RejectReason* reject) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Duration WindowAudio(int model, size_t samples) const;
   // Brings the account of what is pending up to date with `submission`.
   void Account(Submission& submission) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Delivery Score(Submission& submission, Batch::Entry& entry, WindowOutput output, absl::Time taken)
@@ -197,10 +212,8 @@ class WindowBatcher final : private ExecutorHost {
   std::shared_ptr<Callback> End(Submission& submission) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndIfDone(Submission& submission) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool NothingPending() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return live_.empty(); }
-  bool AllWarm() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return warmups_.size() == devices_.size(); }
 
   const Options options_;
-  const std::vector<const ModelSpec*> specs_;  // of the models
   Clock& clock_;
   Metrics& metrics_;
 
@@ -211,13 +224,12 @@ class WindowBatcher final : private ExecutorHost {
   uint64_t queue_changes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::list<std::shared_ptr<Submission>> live_ ABSL_GUARDED_BY(mutex_);  // accepted and not ended, oldest first
   int64_t pending_windows_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::vector<absl::Duration> pending_audio_ ABSL_GUARDED_BY(mutex_);  // of each model
   std::array<absl::Duration, kPriorityCount> pending_audio_of_class_ ABSL_GUARDED_BY(mutex_);
   CostModel cost_ ABSL_GUARDED_BY(mutex_);
   EstimateCorrection correction_ ABSL_GUARDED_BY(mutex_);
-  std::vector<FullBatch> full_batches_ ABSL_GUARDED_BY(mutex_);  // of each model, once it is warm
-  std::vector<DeviceState> devices_ ABSL_GUARDED_BY(mutex_);          // of each executor
-  std::vector<absl::StatusOr<std::vector<WarmupReport>>> warmups_ ABSL_GUARDED_BY(mutex_);  // that have ended
+  ModelTable models_ ABSL_GUARDED_BY(mutex_);
+  std::vector<DeviceState> devices_ ABSL_GUARDED_BY(mutex_);  // of each executor
+  bool warm_ ABSL_GUARDED_BY(mutex_) = false;                 // all models that are there from the start
   bool hurrying_ ABSL_GUARDED_BY(mutex_) = false;
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

@@ -6,8 +6,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
-#include "absl/types/optional.h"
-#include "base/error_details.h"
 #include "base/status_macros.h"
 
 namespace culturetag {
@@ -37,14 +35,6 @@ std::string ClientOf(const grpc::CallbackServerContext& context) {
 
 absl::Status Loading() { return absl::UnavailableError("the models are being loaded; try again soon"); }
 
-absl::Status TakeBytes(int64_t bytes, ByteBudget& budget, Metrics& metrics) {
-  // About the time in which a clip is decoded and scored, and its bytes are free again.
-  constexpr absl::Duration kRetryDelay = absl::Milliseconds(500);
-  if (budget.TryTake(bytes)) return absl::OkStatus();
-  metrics.RecordRejected(RejectReason::kQueueFull);
-  return RetryLater("too much audio is in flight", kRetryDelay);
-}
-
 std::string MetadataValue(const grpc::CallbackServerContext& context, const char* key) {
   constexpr size_t kMaxBytes = 128;
   return std::string(MetadataOf(context, key).value_or("").substr(0, kMaxBytes));
@@ -68,35 +58,33 @@ void Caller::Charge(absl::Duration audio) {
   if (quota_ != nullptr) quota_->Charge(audio);
 }
 
-void CallSlot::Set(std::shared_ptr<Tagger::Call> call) {
-  bool cancelled = false, expired = false;
+void CallSlot::Add(std::shared_ptr<Tagger::Call> call) {
+  absl::optional<Reason> cancelled;
   {
     absl::MutexLock lock(&mutex_);
-    call_ = call;
+    calls_.push_back(call);
     cancelled = cancelled_;
-    expired = expired_;
   }
-  if (cancelled) Cancel(*call, expired);
+  if (cancelled.has_value()) call->Cancel(cancelled->waste, cancelled->status);
 }
 
 void CallSlot::OnCancel(const grpc::CallbackServerContext& context) {
-  const bool expired = context.deadline() <= std::chrono::system_clock::now();
-  std::shared_ptr<Tagger::Call> call;
-  {
-    absl::MutexLock lock(&mutex_);
-    cancelled_ = true;
-    expired_ = expired;
-    call = call_;
+  if (context.deadline() <= std::chrono::system_clock::now()) {
+    Cancel(WasteReason::kExpired, absl::DeadlineExceededError("the deadline passed"));
+  } else {
+    Cancel(WasteReason::kCancelled, absl::CancelledError("the client gave up"));
   }
-  if (call != nullptr) Cancel(*call, expired);
 }
 
-void CallSlot::Cancel(Tagger::Call& call, bool expired) {
-  if (expired) {
-    call.Cancel(WasteReason::kExpired, absl::DeadlineExceededError("the deadline passed"));
-  } else {
-    call.Cancel(WasteReason::kCancelled, absl::CancelledError("the client gave up"));
+void CallSlot::Cancel(WasteReason reason, absl::Status status) {
+  std::vector<std::shared_ptr<Tagger::Call>> calls;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (cancelled_.has_value()) return;
+    cancelled_ = {reason, status};
+    calls = calls_;
   }
+  for (const auto& call : calls) call->Cancel(reason, status);
 }
 
 }  // namespace culturetag

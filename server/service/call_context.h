@@ -4,19 +4,18 @@
 #ifndef CULTURETAG_SERVICE_CALL_CONTEXT_H_
 #define CULTURETAG_SERVICE_CALL_CONTEXT_H_
 
-#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "base/byte_budget.h"
+#include "absl/types/optional.h"
 #include "base/clock.h"
 #include "grpcpp/server_context.h"
-#include "observability/metrics.h"
 #include "service/authenticator.h"
 #include "service/tagger.h"
 
@@ -53,27 +52,28 @@ class Caller {
 // The status of a call that comes before the models are there.
 absl::Status Loading();
 
-// Takes `bytes` of audio from what all calls together may hold; RESOURCE_EXHAUSTED with a retry delay, and counted, if there
-// is no room.
-absl::Status TakeBytes(int64_t bytes, ByteBudget& budget, Metrics& metrics);
-
 // The value of the metadata `key`, cut to a length that fits a log line; empty if there is none.
 std::string MetadataValue(const grpc::CallbackServerContext& context, const char* key);
 
-// Where a cancellation meets the call that it cancels, whichever comes first: gRPC may tell of it while the call starts.
+// Where a cancellation meets the tagger's calls that it cancels, one or more for each of gRPC's, whichever comes first: gRPC
+// may tell of it while they start.
 class CallSlot {
  public:
-  void Set(std::shared_ptr<Tagger::Call> call) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The client gave up or its deadline passed: cancels the call, now or once it is set.
+  void Add(std::shared_ptr<Tagger::Call> call) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The client gave up or its deadline passed: cancels the calls, those that come later, too.
   void OnCancel(const grpc::CallbackServerContext& context) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Likewise, for a reason of the server's own. Only the first reason counts.
+  void Cancel(WasteReason reason, absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  void Cancel(Tagger::Call& call, bool expired);
+  struct Reason {
+    WasteReason waste;
+    absl::Status status;
+  };
 
   absl::Mutex mutex_;
-  std::shared_ptr<Tagger::Call> call_ ABSL_GUARDED_BY(mutex_);
-  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
-  bool expired_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::shared_ptr<Tagger::Call>> calls_ ABSL_GUARDED_BY(mutex_);
+  absl::optional<Reason> cancelled_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace culturetag

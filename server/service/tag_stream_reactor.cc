@@ -40,11 +40,15 @@ struct TagStreamReactor::Timer {
   grpc::Alarm alarm;
 };
 
-TagStreamReactor::TagStreamReactor(Environment environment, absl::StatusOr<Caller> caller, grpc::CallbackServerContext& context)
-    : environment_(std::move(environment)), caller_(std::move(caller)), context_(context), arrival_(environment_.clock.Now()) {
+TagStreamReactor::TagStreamReactor(CallGate& gate, grpc::CallbackServerContext& context)
+    : gate_(gate),
+      context_(context),
+      tagger_(gate.tagger()),
+      caller_(gate.Identify(context, /*stream=*/true)),
+      arrival_(gate.clock().Now()) {
   if (!caller_.ok()) {
     End(caller_.status());
-  } else if (environment_.tagger == nullptr) {
+  } else if (tagger_ == nullptr) {
     End(Loading());
   } else {
     config_timer_ = std::make_unique<Timer>(*this, idle_timeout(), &TagStreamReactor::OnConfigTimeout);
@@ -54,7 +58,7 @@ TagStreamReactor::TagStreamReactor(Environment environment, absl::StatusOr<Calle
 
 TagStreamReactor::~TagStreamReactor() = default;
 
-absl::Duration TagStreamReactor::idle_timeout() const { return environment_.tagger->options().stream_idle_timeout; }
+absl::Duration TagStreamReactor::idle_timeout() const { return tagger_->options().stream_idle_timeout; }
 
 void TagStreamReactor::OnConfigTimeout() {
   End(absl::DeadlineExceededError(
@@ -87,9 +91,9 @@ void TagStreamReactor::TakeConfig() {
   absl::StatusOr<StreamRequest> request = FromProto(request_.config());
   if (!request.ok()) return End(request.status());
   request->client = caller_->client();
-  request->deadline = DeadlineOf(context_, environment_.clock);
-  stream_ = environment_.tagger->TagStream(*std::move(request), *this);
-  slot_.Set(stream_);
+  request->deadline = DeadlineOf(context_, gate_.clock());
+  stream_ = tagger_->TagStream(*std::move(request), *this);
+  slot_.Add(stream_);
   absl::MutexLock lock(&mutex_);
   if (!finished_) StartRead(&request_);
 }
@@ -102,7 +106,7 @@ void TagStreamReactor::TakeData() {
                                  : InvalidField("data", "the message has neither a config nor data"));
   }
   const auto bytes = static_cast<int64_t>(request_.data().size());
-  if (absl::Status taken = TakeBytes(bytes, environment_.bytes_in_flight, environment_.metrics); !taken.ok()) {
+  if (absl::Status taken = gate_.TakeBytes(bytes); !taken.ok()) {
     return stream_->Cancel(WasteReason::kCancelled, std::move(taken));
   }
   bytes_in_flight_ = bytes;
@@ -110,7 +114,7 @@ void TagStreamReactor::TakeData() {
 }
 
 void TagStreamReactor::OnWantData() {
-  environment_.bytes_in_flight.Give(std::exchange(bytes_in_flight_, 0));
+  gate_.GiveBytes(std::exchange(bytes_in_flight_, 0));
   absl::MutexLock lock(&mutex_);
   if (!finished_) StartRead(&request_);
 }
@@ -174,13 +178,13 @@ void TagStreamReactor::FinishIfDone() {
     finished_ = true;
     status = *end_;
   }
-  Finish(environment_.account(caller_.ok() ? caller_->client() : "", arrival_, status));
+  Finish(gate_.Account(context_, "TagStream", caller_.ok() ? caller_->client() : "", arrival_, status));
 }
 
 void TagStreamReactor::OnCancel() { slot_.OnCancel(context_); }
 
 void TagStreamReactor::OnDone() {
-  environment_.bytes_in_flight.Give(bytes_in_flight_);
+  gate_.GiveBytes(bytes_in_flight_);
   delete this;
 }
 

@@ -4,21 +4,18 @@
 // its result has been written: so a slow device holds up the sender, and a slow reader the decoder, instead of filling the
 // memory.
 //
-// Deletes itself when gRPC is done with it.
+// Deletes itself when gRPC is done with it. The gate must outlive it.
 #ifndef CULTURETAG_SERVICE_TAG_STREAM_REACTOR_H_
 #define CULTURETAG_SERVICE_TAG_STREAM_REACTOR_H_
 
 #include <deque>
-#include <functional>
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/optional.h"
-#include "base/byte_budget.h"
-#include "base/clock.h"
 #include "culturetag/v1/tagging.grpc.pb.h"
-#include "service/call_context.h"
+#include "service/call_gate.h"
 #include "service/tagger.h"
 
 namespace culturetag {
@@ -26,18 +23,7 @@ namespace culturetag {
 class TagStreamReactor final : public grpc::ServerBidiReactor<v1::TagStreamRequest, v1::TagStreamResponse>,
                                private StreamListener {
  public:
-  // What the call needs of the service. All must outlive it.
-  struct Environment {
-    Tagger* tagger;  // nullptr: still loading
-    ByteBudget& bytes_in_flight;
-    Clock& clock;
-    Metrics& metrics;
-    // Counts the call and gives the status for the wire.
-    std::function<grpc::Status(absl::string_view client, absl::Time arrival, const absl::Status&)> account;
-  };
-
-  // `caller`: who calls, or why they may not.
-  TagStreamReactor(Environment environment, absl::StatusOr<Caller> caller, grpc::CallbackServerContext& context);
+  TagStreamReactor(CallGate& gate, grpc::CallbackServerContext& context);
 
   ~TagStreamReactor() override;
 
@@ -65,9 +51,10 @@ class TagStreamReactor final : public grpc::ServerBidiReactor<v1::TagStreamReque
   void End(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
   void FinishIfDone() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  const Environment environment_;
-  absl::StatusOr<Caller> caller_;
+  CallGate& gate_;
   grpc::CallbackServerContext& context_;
+  Tagger* const tagger_;  // nullptr: still loading
+  absl::StatusOr<Caller> caller_;
   const absl::Time arrival_;
   CallSlot slot_;
   std::unique_ptr<Timer> config_timer_;

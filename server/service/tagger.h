@@ -164,6 +164,8 @@ class Tagger {
   bool Drain(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::vector<const TaggingModel*>& models() const { return models_; }
+  // The index in models() of the model of that name, the default one if it is empty; NOT_FOUND naming those that exist.
+  absl::StatusOr<int> FindModel(absl::string_view name) const;
   const Options& options() const { return options_; }
 
  private:
@@ -171,7 +173,6 @@ class Tagger {
   class BytesCall;
   class StreamCall;
 
-  absl::StatusOr<int> FindModel(absl::string_view name) const;
   // Whether a call that has `in_flight` windows between its decoder and its sink may have another.
   bool HasRoom(int model, int64_t in_flight) const;
   void Enter(const std::shared_ptr<ActiveCall>& call) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -5,7 +5,7 @@
 One block for each promise, as JSON. Clips are PCM at the model's rate, so that decoding costs next to nothing.
 
 - saturation: windows a second of the server with enough requests in flight, against the model alone in a loop at the
-  batch size that the server chose (engine_bench), in turns, three times; the median of the ratios of neighbours.
+  batch size that the server chose (engine_bench), in turns; the median of the ratios to both neighbours.
 - overload: three times the capacity for a minute, with deadlines, sent by `culturetag bench` when the schedule says and
   not when answers come; goodput, how fast refusals are, how many admitted requests meet their deadline. The capacity is
   what the same client measures in a closed loop. With --apart the server keeps to the first core and the clients to the
@@ -74,25 +74,20 @@ class Calls:
             return error.code().name, time.monotonic() - start
         return "OK", time.monotonic() - start
 
-    async def windows_per_second(self, seconds: float, in_flight: int) -> float:
-        audio, end = clip(5), time.monotonic() + seconds
-
-        async def caller() -> None:
-            while time.monotonic() < end:
-                code, _ = await self.tag(audio, 600)
-                assert code == "OK", code
-
-        callers = [asyncio.create_task(caller()) for _ in range(in_flight)]
-        await asyncio.sleep(min(3.0, seconds / 4))  # until the pipe is full
-        before, start = self.server.metric("culturetag_windows_total"), time.monotonic()
-        await asyncio.sleep(end - time.monotonic())
-        rate = (self.server.metric("culturetag_windows_total") - before) / (time.monotonic() - start)
-        await asyncio.gather(*callers)
-        return rate
-
 
 def largest_batch(server: Server) -> int:
     return int(float(re.search(r"culturetag_max_batch_windows\{[^}]*\} (\S+)", server.http("/metrics"))[1]))
+
+
+def load(server: Server, seconds: float, *flags: str) -> dict:
+    """What `culturetag bench` saw of one run with clips of a window."""
+    command = [CLIENT, "bench", f"--server={server.address}", "--clips=5s", f"--length={seconds}s", "--json", *flags]
+    return json.loads(subprocess.run(command, check=False, capture_output=True, text=True).stdout)["steps"][0]
+
+
+def capacity_of(server: Server, seconds: float) -> float:
+    """Windows a second with enough requests in flight for its batches; a clip is a window."""
+    return load(server, seconds, f"--concurrency={4 * largest_batch(server) + 4}")["answered_per_second"]
 
 
 def engine_rate(bundle: Path, batch: int, seconds: float) -> float:
@@ -102,24 +97,18 @@ def engine_rate(bundle: Path, batch: int, seconds: float) -> float:
 
 async def saturation(calls: Calls, options: argparse.Namespace) -> dict:
     batch = largest_batch(calls.server)
+    engine = [engine_rate(options.bundle, batch, options.seconds)]
     turns = []
-    for _ in range(3):
-        alone = engine_rate(options.bundle, batch, options.seconds)
-        served = await calls.windows_per_second(options.seconds, 4 * batch + 4)
-        again = engine_rate(options.bundle, batch, options.seconds)
-        turns.append({"engine": [alone, again], "server": served, "ratio": served / ((alone + again) / 2)})
+    for _ in range(options.turns):
+        served = capacity_of(calls.server, options.seconds)
+        engine.append(engine_rate(options.bundle, batch, options.seconds))
+        turns.append({"engine": engine[-2:], "server": served, "ratio": served / statistics.mean(engine[-2:])})
     return {"batch": batch, "turns": turns, "median_ratio": statistics.median(turn["ratio"] for turn in turns)}
 
 
-def load(server: Server, seconds: float, *flags: str) -> dict:
-    """What `culturetag bench` saw of one run with clips of a window."""
-    command = [CLIENT, "bench", f"--server={server.address}", "--clips=5s", f"--length={seconds}s", "--json", *flags]
-    return json.loads(subprocess.run(command, check=False, capture_output=True, text=True).stdout)["steps"][0]
-
-
 async def overload(calls: Calls, options: argparse.Namespace) -> dict:
-    server, in_flight = calls.server, 4 * largest_batch(calls.server) + 4
-    capacity = load(server, options.seconds, f"--concurrency={in_flight}")["answered_per_second"]
+    server = calls.server
+    capacity = capacity_of(server, options.seconds)
     deadline = max(1.0, 20 / capacity)
     busy = server.metric("culturetag_device_busy_seconds_total")
     seen = load(
@@ -127,7 +116,7 @@ async def overload(calls: Calls, options: argparse.Namespace) -> dict:
     )
     busy = (server.metric("culturetag_device_busy_seconds_total") - busy) / seen["elapsed_seconds"]
     failures, refusals = seen["failures"], seen["seconds"]["refusal"]["percentiles"]
-    again = load(server, options.seconds, f"--concurrency={in_flight}")["answered_per_second"]
+    again = capacity_of(server, options.seconds)
     return {
         "capacity": [capacity, again],
         "offered": seen["sent"] / options.overload_seconds,
@@ -144,8 +133,8 @@ async def overload(calls: Calls, options: argparse.Namespace) -> dict:
 
 async def bulk(calls: Calls, options: argparse.Namespace) -> dict:
     """Clips at a fifth of the capacity, so that the device is mostly the track's."""
-    capacity = await calls.windows_per_second(options.seconds, 4 * largest_batch(calls.server) + 4)
     batch = largest_batch(calls.server)
+    capacity = capacity_of(calls.server, options.seconds)
 
     async def clips(seconds: float) -> list[float]:
         audio, took, start = clip(5), [], time.monotonic()
@@ -229,7 +218,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, default=BUNDLE)
     parser.add_argument("--only", type=lambda text: text.split(","))
-    parser.add_argument("--seconds", type=float, default=15, help="of each measurement of a rate")
+    parser.add_argument("--seconds", type=float, default=8, help="of each measurement of a rate")
+    parser.add_argument("--turns", type=int, default=8, help="of saturation")
     parser.add_argument("--overload-seconds", type=float, default=60)
     parser.add_argument("--apart", action="store_true", help="the server on the first core, its clients on the others")
     parser.add_argument("--server-flags", default="", help="more flags of the server, separated by spaces")

@@ -34,7 +34,7 @@ class TagStreamTest : public testing::Test {
     model_.ForgetPasses();
     tagger_ = std::make_unique<Tagger>(tagger_options_, std::vector<const TaggingModel*>{&model_}, decoders_, *batcher_,
                                        Clock::Real(), metrics_);
-    service_.Serve(*tagger_);
+    gate_.Serve(*tagger_);
     int port = 0;
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -85,7 +85,8 @@ class TagStreamTest : public testing::Test {
   Tagger::Options tagger_options_;
   std::unique_ptr<WindowBatcher> batcher_;
   std::unique_ptr<Tagger> tagger_;
-  TaggingService service_{int64_t{1} << 20, nullptr, /*log_requests=*/true, Clock::Real(), metrics_};
+  CallGate gate_{int64_t{1} << 20, nullptr, /*log_requests=*/true, Clock::Real(), metrics_};
+  TaggingService service_{gate_};
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::TaggingService::Stub> stub_;
   grpc::ClientContext context_;

@@ -63,7 +63,8 @@ class TaggingServiceTest : public testing::Test {
   WorkerPool decoders_{1, 8};
   std::unique_ptr<WindowBatcher> batcher_;
   std::unique_ptr<Tagger> tagger_;
-  TaggingService service_{5000, nullptr, /*log_requests=*/true, clock_, metrics_};  // bytes in flight: three windows of 1600
+  CallGate gate_{5000, nullptr, /*log_requests=*/true, clock_, metrics_};  // bytes in flight: three windows of 1600
+  TaggingService service_{gate_};
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<v1::TaggingService::Stub> stub_;
 
@@ -82,7 +83,7 @@ TEST_F(TaggingServiceTest, IsUnavailableUntilItServes) {
 }
 
 TEST_F(TaggingServiceTest, TagsAndCountsTheCall) {
-  service_.Serve(*tagger_);
+  gate_.Serve(*tagger_);
   grpc::ClientContext context;
   v1::TagResponse response;
   const grpc::Status status = stub_->Tag(&context, Request(), &response);
@@ -94,7 +95,7 @@ TEST_F(TaggingServiceTest, TagsAndCountsTheCall) {
 }
 
 TEST_F(TaggingServiceTest, ListsTheModels) {
-  service_.Serve(*tagger_);
+  gate_.Serve(*tagger_);
   grpc::ClientContext context;
   v1::ListModelsResponse response;
   ASSERT_TRUE(stub_->ListModels(&context, {}, &response).ok());
@@ -103,7 +104,7 @@ TEST_F(TaggingServiceTest, ListsTheModels) {
 }
 
 TEST_F(TaggingServiceTest, EmbedsAClip) {
-  service_.Serve(*tagger_);
+  gate_.Serve(*tagger_);
   v1::EmbedRequest request;
   *request.mutable_audio() = Request(2).audio();
   request.set_include_windows(true);
@@ -121,7 +122,7 @@ TEST_F(TaggingServiceTest, EmbedsAClip) {
 }
 
 TEST_F(TaggingServiceTest, SendsDetailsWithAnInvalidArgument) {
-  service_.Serve(*tagger_);
+  gate_.Serve(*tagger_);
   grpc::ClientContext context;
   v1::TagResponse response;
   const grpc::Status status = stub_->Tag(&context, {}, &response);
@@ -130,7 +131,7 @@ TEST_F(TaggingServiceTest, SendsDetailsWithAnInvalidArgument) {
 }
 
 TEST_F(TaggingServiceTest, SendsPushbackWithARefusal) {
-  service_.Serve(*tagger_);
+  gate_.Serve(*tagger_);
   KeepDeviceBusy();
   grpc::ClientContext context;
   v1::TagResponse response;
@@ -145,7 +146,7 @@ TEST_F(TaggingServiceTest, SendsPushbackWithARefusal) {
 }
 
 TEST_F(TaggingServiceTest, RefusesMoreBytesThanMayBeInFlightAndGivesThemBack) {
-  service_.Serve(*tagger_);
+  gate_.Serve(*tagger_);
   KeepDeviceBusy();
   grpc::ClientContext context;
   v1::TagResponse response;
@@ -165,7 +166,7 @@ TEST_F(TaggingServiceTest, RefusesMoreBytesThanMayBeInFlightAndGivesThemBack) {
 }
 
 TEST_F(TaggingServiceTest, TakesACallThatTheClientCancelsOutOfTheQueue) {
-  service_.Serve(*tagger_);
+  gate_.Serve(*tagger_);
   KeepDeviceBusy();
   grpc::ClientContext context;
   const v1::TagRequest request = Request();
@@ -187,7 +188,7 @@ TEST_F(TaggingServiceTest, TakesACallThatTheClientCancelsOutOfTheQueue) {
 }
 
 TEST_F(TaggingServiceTest, TakesACallWhoseDeadlinePassesOutOfTheQueue) {
-  service_.Serve(*tagger_);
+  gate_.Serve(*tagger_);
   KeepDeviceBusy();
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(300));
