@@ -12,8 +12,12 @@ class MonotonicClock final : public Clock {
   }
 
   bool AwaitUntil(absl::Mutex& mutex, const absl::Condition& condition, absl::Time deadline) override {
-    // A relative timeout: Mutex takes absolute times on the system's clock, which may step.
-    return mutex.AwaitWithTimeout(condition, deadline - Now());
+    // Mutex makes a time on the system's clock even of a relative timeout. When that clock is set forward, it returns too
+    // early, which is mended here; when it is set back, what waits for nothing but the timeout waits longer by the step.
+    for (absl::Duration left = deadline - Now(); left > absl::ZeroDuration(); left = deadline - Now()) {
+      if (mutex.AwaitWithTimeout(condition, left)) return true;
+    }
+    return condition.Eval();
   }
 };
 
