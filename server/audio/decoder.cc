@@ -3,7 +3,6 @@
 #include <sndfile.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "audio/container_check.h"
+#include "audio/samples.h"
 #include "audio/virtual_file.h"
 #include "base/status_macros.h"
 
@@ -145,23 +145,13 @@ class SndfileDecoder final : public Decoder {
                             "frames");
     }
     frames_read_ += got;
-    return AverageChannels(static_cast<size_t>(got), mono);
+    mono = mono.subspan(0, static_cast<size_t>(got));
+    AverageChannels(static_cast<size_t>(info_.channel_count), mono, [interleaved = block_.data()](size_t i) { return interleaved[i]; });
+    if (!AllFinite(mono)) return absl::InvalidArgumentError("the audio contains samples that are not a number or infinite");
+    return mono.size();
   }
 
  private:
-  absl::StatusOr<size_t> AverageChannels(size_t frame_count, absl::Span<float> mono) const {
-    const auto channels = static_cast<size_t>(info_.channel_count);
-    for (size_t frame = 0; frame < frame_count; ++frame) {
-      double sum = 0;  // so that loud channels don't overflow
-      for (size_t channel = 0; channel < channels; ++channel) sum += block_[frame * channels + channel];
-      mono[frame] = static_cast<float>(sum / static_cast<double>(channels));
-      if (!std::isfinite(mono[frame])) {
-        return absl::InvalidArgumentError("the audio contains samples that are not a number or infinite");
-      }
-    }
-    return frame_count;
-  }
-
   const std::shared_ptr<void> backing_;
   const std::unique_ptr<VirtualFile> source_;
   SNDFILE* file_ = nullptr;

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -7,6 +6,7 @@
 
 #include "absl/strings/str_format.h"
 #include "audio/decoder.h"
+#include "audio/samples.h"
 #include "base/error_details.h"
 #include "base/status_macros.h"
 
@@ -15,11 +15,15 @@ namespace {
 
 size_t BytesPerSample(PcmEncoding encoding) { return encoding == PcmEncoding::kS16Le ? 2 : 4; }
 
-// The sample at `bytes`, which need not be aligned, on any machine's byte order.
-float ReadSample(PcmEncoding encoding, const char* bytes) {
-  uint32_t bits = 0;
-  for (size_t i = BytesPerSample(encoding); i-- > 0;) bits = bits << 8 | static_cast<unsigned char>(bytes[i]);
-  if (encoding == PcmEncoding::kS16Le) return static_cast<float>(static_cast<int16_t>(bits)) / 32768.0F;
+// The i-th sample behind `bytes`, which need not be aligned, on any machine's byte order. Compilers know these shifts for loads.
+float S16At(const char* bytes, size_t i) {
+  const auto byte = [bytes, i](size_t k) { return static_cast<unsigned>(static_cast<unsigned char>(bytes[2 * i + k])); };
+  return static_cast<float>(static_cast<int16_t>(byte(0) | byte(1) << 8)) * (1 / 32768.0F);
+}
+
+float F32At(const char* bytes, size_t i) {
+  const auto byte = [bytes, i](size_t k) { return static_cast<uint32_t>(static_cast<unsigned char>(bytes[4 * i + k])); };
+  const uint32_t bits = byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24;
   float sample = 0;
   std::memcpy(&sample, &bits, sizeof(sample));
   return sample;
@@ -42,20 +46,18 @@ class PcmDecoder final : public Decoder {
   const SourceInfo& info() const override { return info_; }
 
   absl::StatusOr<size_t> Read(absl::Span<float> mono) override {
-    const size_t sample_bytes = BytesPerSample(encoding_);
-    const size_t channels = static_cast<size_t>(info_.channel_count);
-    const size_t frame_bytes = sample_bytes * channels;
+    const auto channels = static_cast<size_t>(info_.channel_count);
+    const size_t frame_bytes = BytesPerSample(encoding_) * channels;
     CULTURETAG_RETURN_IF_ERROR(FillBlock(frame_bytes));
     const size_t frame_count = std::min(mono.size(), (end_ - start_) / frame_bytes);
-    const char* next = block_.data() + start_;
-    for (size_t frame = 0; frame < frame_count; ++frame) {
-      double sum = 0;  // so that loud channels don't overflow
-      for (size_t channel = 0; channel < channels; ++channel, next += sample_bytes) sum += ReadSample(encoding_, next);
-      mono[frame] = static_cast<float>(sum / static_cast<double>(channels));
-      if (!std::isfinite(mono[frame])) {
-        return InvalidField("samples", "the audio contains samples that are not a number or infinite");
-      }
+    mono = mono.subspan(0, frame_count);
+    const char* const next = block_.data() + start_;
+    if (encoding_ == PcmEncoding::kS16Le) {
+      AverageChannels(channels, mono, [next](size_t i) { return S16At(next, i); });
+    } else {
+      AverageChannels(channels, mono, [next](size_t i) { return F32At(next, i); });
     }
+    if (!AllFinite(mono)) return InvalidField("samples", "the audio contains samples that are not a number or infinite");
     start_ += frame_count * frame_bytes;
     return frame_count;
   }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "audio/samples.h"
 #include "base/sample_time.h"
 #include "base/status_macros.h"
 
@@ -26,7 +27,7 @@ absl::Status TooLong(absl::Duration max_duration) {
 
 // Samples near the largest float overflow in the resampler's filter, though each of them is finite.
 absl::Status CheckFinite(const std::vector<float>& samples) {
-  if (std::all_of(samples.begin(), samples.end(), [](float sample) { return std::isfinite(sample); })) return absl::OkStatus();
+  if (AllFinite(samples)) return absl::OkStatus();
   return absl::InvalidArgumentError("the audio is too loud to be resampled; samples should be within -1 and 1");
 }
 
