@@ -28,12 +28,14 @@ constexpr size_t kMaxManifestBytes = 4 << 20;  // the largest real one has some 
 absl::StatusOr<std::string> ReadManifest(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return absl::NotFoundError(absl::StrCat("no ", kManifest, ": is this the folder of a bundle?"));
-  std::string text(kMaxManifestBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (static_cast<size_t>(file.gcount()) > kMaxManifestBytes) {
-    return absl::InvalidArgumentError(absl::StrCat(kManifest, " is larger than ", kMaxManifestBytes, " bytes"));
+  std::string text;
+  std::array<char, 1 << 14> block;
+  while (file.read(block.data(), block.size()) || file.gcount() > 0) {
+    text.append(block.data(), static_cast<size_t>(file.gcount()));
+    if (text.size() > kMaxManifestBytes) {
+      return absl::InvalidArgumentError(absl::StrCat(kManifest, " is larger than ", kMaxManifestBytes, " bytes"));
+    }
   }
-  text.resize(static_cast<size_t>(file.gcount()));
   return text;
 }
 
@@ -80,9 +82,12 @@ absl::Status CheckFiles(const fs::path& folder, const v1::BundleManifest& manife
   return absl::OkStatus();
 }
 
-// Whole samples of `duration` at `rate`; 0 if they aren't whole.
+bool IsSampleRate(int rate) { return rate >= 4000 && rate <= 384000; }
+
+// Whole samples of `duration` at `rate`; 0 if they aren't whole, or at a rate with which they might not fit 64 bits.
 int64_t SamplesOf(const google::protobuf::Duration& duration, int rate) {
   constexpr int64_t kNano = 1000000000;
+  if (!IsSampleRate(rate)) return 0;
   const int64_t numerator = duration.nanos() * int64_t{rate};
   return numerator % kNano == 0 ? duration.seconds() * rate + numerator / kNano : 0;
 }
@@ -91,7 +96,7 @@ absl::Status CheckNumbers(const ModelSpec& spec) {
   const auto wrong = [](absl::string_view what) { return absl::InvalidArgumentError(absl::StrCat(kManifest, ": ", what)); };
   if (spec.name.empty()) return wrong("`name` is empty");
   if (spec.version.empty()) return wrong("`version` is empty");
-  if (spec.sample_rate_hz < 4000 || spec.sample_rate_hz > 384000) return wrong("`sampleRateHz` must be 4000 to 384000");
+  if (!IsSampleRate(spec.sample_rate_hz)) return wrong("`sampleRateHz` must be 4000 to 384000");
   if (spec.window_samples <= 0 || spec.window_samples > int64_t{60} * spec.sample_rate_hz) {
     return wrong("`window` must be a whole number of samples, at most 60 s");
   }
