@@ -6,7 +6,7 @@ import re
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -59,9 +59,9 @@ START_TIMEOUT_S = 120
 
 
 @contextlib.contextmanager
-def running_server(folder: Path, *flags: str, bundle: Path = BUNDLE) -> Iterator[Server]:
+def running_server(folder: Path, *flags: str, bundle: Path = BUNDLE, prefix: Sequence[str] = ()) -> Iterator[Server]:
     """A server that serves, with its log in `folder`; at the end it is drained, and must say that it lost nothing."""
-    server = start_server(folder, *flags, bundle=bundle)
+    server = start_server(folder, *flags, bundle=bundle, prefix=prefix)
     try:
         yield server
     except BaseException:
@@ -73,10 +73,10 @@ def running_server(folder: Path, *flags: str, bundle: Path = BUNDLE) -> Iterator
     assert server.process.wait(timeout=60) == 0
 
 
-def start_server(folder: Path, *flags: str, bundle: Path = BUNDLE) -> Server:
-    """Starts the server and returns once it serves."""
+def start_server(folder: Path, *flags: str, bundle: Path = BUNDLE, prefix: Sequence[str] = ()) -> Server:
+    """Starts the server and returns once it serves. `prefix`: a command that runs it, such as prlimit."""
     log = folder / "server.log"
-    command = [SERVER, f"--bundle={bundle}", "--listen=127.0.0.1:0", "--metrics_listen=127.0.0.1:0", *flags]
+    command = [*prefix, SERVER, f"--bundle={bundle}", "--listen=127.0.0.1:0", "--metrics_listen=127.0.0.1:0", *flags]
     with log.open("w") as out:
         process = subprocess.Popen(command, stderr=out, stdout=out)
     deadline = time.monotonic() + START_TIMEOUT_S
