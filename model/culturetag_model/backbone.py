@@ -9,8 +9,6 @@ checkpoint, stands in the bundle's manifest (`BundleManifest.normalize`) and is 
 server, or `culturetag_model.reference`.
 """
 
-import copy
-
 import torch
 from torch import Tensor, nn
 from transformers import HubertConfig, HubertModel
@@ -124,17 +122,6 @@ class Backbone(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         return torch.stack([state.mean(dim=1) for state in self.hidden_states(audio)], dim=1)
 
-    def folded(self) -> "Backbone":
-        """A copy in evaluation mode whose positional convolution holds one plain weight.
-
-        Training keeps that weight as magnitude times direction (weight normalisation); an exported file should hold
-        neither the two factors nor the multiplication.
-        """
-        backbone = copy.deepcopy(self).eval()
-        embedding = backbone.hubert.encoder.pos_conv_embed
-        embedding.conv = _plain_convolution(embedding.conv)
-        return backbone.requires_grad_(False)
-
 
 def build_backbone(config: HubertConfig, seed: int) -> Backbone:
     """A backbone whose random weights depend on `config` and `seed` alone. The global generator is left as it was."""
@@ -143,31 +130,16 @@ def build_backbone(config: HubertConfig, seed: int) -> Backbone:
         return Backbone(config)
 
 
-def _plain_convolution(convolution: nn.Conv1d) -> nn.Conv1d:
-    """The same convolution without weight normalisation.
-
-    `parametrize.remove_parametrizations` would do on the module itself, but a deep copy shares its parametrised class
-    with the original, which then loses its weight too.
-    """
-    plain = nn.Conv1d(
-        convolution.in_channels,
-        convolution.out_channels,
-        convolution.kernel_size,
-        padding=convolution.padding,
-        groups=convolution.groups,
-    )
-    plain.load_state_dict({"weight": convolution.weight, "bias": convolution.bias})
-    return plain
-
-
 def _check_layout(config: HubertConfig) -> None:
-    """Refuses what `Backbone.hidden_states` would compute wrongly rather than differently.
+    """Refuses what `Backbone.hidden_states` or its `LoweredBackbone` would compute wrongly rather than differently.
 
     The last three are options of MERT's own configuration class, which HubertConfig keeps as plain attributes.
     """
     supported = {
         "do_stable_layer_norm": (False, "pre-norm layers are another network"),
         "feat_extract_norm": ("group", "the convolutions of the 95M models have one group norm, after the first"),
+        "hidden_act": ("gelu", "the exported layers compute the exact GELU"),
+        "feat_extract_activation": ("gelu", "the exported convolutions compute the exact GELU"),
         "conv_pos_batch_norm": (False, "the positional convolution is weight-normalised"),
         "feature_extractor_cqt": (False, "the constant-Q front end adds inputs that HubertModel has no layers for"),
         "deepnorm": (False, "DeepNorm scales the residual connections, which HubertModel doesn't"),

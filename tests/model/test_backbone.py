@@ -77,30 +77,13 @@ def test_building_leaves_the_global_generator_alone():
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_folded_copy_computes_the_same_without_weight_normalisation(backbone):
-    audio = noise(2, 9_000)
-
-    folded = backbone.folded()
-
-    torch.testing.assert_close(folded(audio), backbone(audio), atol=1e-6, rtol=0)
-    names = [name for name in folded.state_dict() if "pos_conv_embed" in name]
-    assert names == ["hubert.encoder.pos_conv_embed.conv.weight", "hubert.encoder.pos_conv_embed.conv.bias"]
-
-
-def test_folding_leaves_the_original_trainable(backbone):
-    backbone.train().folded()
-
-    backbone(noise(1, 9_000)).sum().backward()
-
-    assert backbone.training
-    assert all(parameter.grad is not None for parameter in backbone.parameters())
-
-
 @pytest.mark.parametrize(
     ("option", "value"),
     [
         ("do_stable_layer_norm", True),
         ("feat_extract_norm", "layer"),
+        ("hidden_act", "relu"),
+        ("feat_extract_activation", "gelu_new"),
         ("conv_pos_batch_norm", True),
         ("feature_extractor_cqt", True),
         ("deepnorm", True),
