@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "audio/container_check.h"
+#include "audio/known_formats.h"
 #include "audio/samples.h"
 #include "audio/virtual_file.h"
 #include "base/status_macros.h"
@@ -76,6 +77,10 @@ absl::StatusOr<std::string> NameOfFormat(int format) {
   return absl::StrCat(container, "/", encoding_name == nullptr ? "OTHER" : encoding_name);
 }
 
+absl::Status UndecodableError() {
+  return absl::InvalidArgumentError("the bytes are no audio file that can be decoded, or its header is damaged");
+}
+
 SF_VIRTUAL_IO FileCallbacks() {
   SF_VIRTUAL_IO io = {};
   io.get_filelen = [](void* self) -> sf_count_t { return static_cast<VirtualFile*>(self)->size(); };
@@ -105,7 +110,7 @@ class SndfileDecoder final : public Decoder {
     CULTURETAG_RETURN_IF_ERROR(source_->status());
     if (file_ == nullptr) {
       // sf_strerror(nullptr) would say more, from a variable that all threads share.
-      return absl::InvalidArgumentError("the bytes are no audio file that can be decoded, or its header is damaged");
+      return UndecodableError();
     }
     CULTURETAG_ASSIGN_OR_RETURN(info_.format, NameOfFormat(found.format));
     if (found.samplerate < kMinSampleRateHz || found.samplerate > kMaxSampleRateHz) {
@@ -243,6 +248,7 @@ absl::StatusOr<std::unique_ptr<Decoder>> Opened(std::unique_ptr<SndfileDecoder> 
 // Decodes `bytes`, which `backing` keeps alive.
 absl::StatusOr<std::unique_ptr<Decoder>> OpenWhole(absl::string_view bytes, std::shared_ptr<void> backing) {
   if (bytes.empty()) return absl::InvalidArgumentError("the file is empty");
+  if (!OpensLikeAudio(bytes)) return UndecodableError();
   CULTURETAG_ASSIGN_OR_RETURN(ContainerView view, CheckContainer(bytes));
   return Opened(std::make_unique<SndfileDecoder>(std::make_unique<MemoryFile>(bytes, std::move(view)), std::move(backing)));
 }

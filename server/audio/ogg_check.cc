@@ -10,6 +10,7 @@ namespace culturetag {
 namespace {
 
 constexpr size_t kPageHeader = 27;
+constexpr size_t kVersionOffset = 4;
 constexpr size_t kChecksumOffset = 22;
 constexpr int kContinuedPage = 0x01;
 constexpr int kFirstPage = 0x02;
@@ -140,6 +141,7 @@ absl::StatusOr<ContainerView> CheckOgg(absl::string_view bytes) {
     if (length > present) return TruncatedError("Ogg", present, length, "bytes of its last page");
     const Page page = ParsePage(bytes.substr(position, length));
     if (!HasRightChecksum(page.bytes)) return Damaged(position, "has a wrong checksum");
+    if (page.bytes[kVersionOffset] != 0) return Damaged(position, "is of an unknown version");  // libogg drops it, too
 
     const bool is_first = (page.flags & kFirstPage) != 0;
     if (is_first && had_content) {

@@ -24,9 +24,10 @@ uint32_t OggChecksum(const std::string& page) {
 }
 
 // A page of one segment.
-std::string OggPage(int flags, uint32_t serial, uint32_t sequence, const std::string& content) {
+std::string OggPage(int flags, uint32_t serial, uint32_t sequence, const std::string& content, int version = 0) {
   std::string page(27, '\0');
   page.replace(0, 4, "OggS");
+  page[4] = static_cast<char>(version);
   page[5] = static_cast<char>(flags);
   page.replace(14, 4, Le32(serial));
   page.replace(18, 4, Le32(sequence));
@@ -80,6 +81,12 @@ TEST(CheckOggTest, RefusesAPageWithAFlippedBit) {
     EXPECT_EQ(CheckContainer(pages).status(),
               absl::InvalidArgumentError("the Ogg file is damaged: the page at byte 40 has a wrong checksum"));
   }
+}
+
+// libogg drops such a page, and libsndfile then keeps for good what it has read of a Vorbis stream without it.
+TEST(CheckOggTest, RefusesAPageOfAnotherVersion) {
+  EXPECT_EQ(CheckContainer(OggPage(kFirst, 7, 0, "a") + OggPage(kLast, 7, 1, "b", 1)).status(),
+            absl::InvalidArgumentError("the Ogg file is damaged: the page at byte 29 is of an unknown version"));
 }
 
 TEST(CheckOggTest, RefusesHeadersWithAPageMissing) {
