@@ -13,6 +13,9 @@
 
 ABSL_FLAG(std::vector<std::string>, bundle, {},
           "Folders of the model bundles to serve, comma-separated. Requests that name no model get the first. Required.");
+ABSL_FLAG(absl::Duration, reload_period, absl::Seconds(5),
+          "How often to look whether a bundle's manifest has changed, or the link that leads to it; the new version is then taken "
+          "up without a restart. 0: only at SIGHUP.");
 ABSL_FLAG(std::string, listen, "0.0.0.0:50051", "HOST:PORT of the gRPC service; port 0 takes any free one.");
 ABSL_FLAG(std::string, metrics_listen, "0.0.0.0:9464",
           "HOST:PORT of plain HTTP for /metrics, /healthz and /readyz; port 0 takes any free one. Empty: none.");
@@ -80,6 +83,7 @@ absl::Status Wrong(absl::string_view flag, absl::string_view what) {
 
 absl::Status Validate(const Config& config) {
   if (config.bundles.empty()) return Wrong("bundle", "is missing: name the folder of a model bundle, such as bundles/demo");
+  if (config.reload_period < absl::ZeroDuration()) return Wrong("reload_period", "must not be negative");
   if (config.listen.empty()) return Wrong("listen", "is empty: give HOST:PORT, such as 127.0.0.1:50051");
   if (config.tls_cert.empty() != config.tls_key.empty()) return Wrong("tls_cert", "and --tls_key go together: give both or none");
   if (!config.tls_client_ca.empty() && config.tls_cert.empty()) return Wrong("tls_client_ca", "needs --tls_cert and --tls_key");
@@ -136,6 +140,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   for (const std::string& bundle : absl::GetFlag(FLAGS_bundle)) {
     if (!bundle.empty()) config.bundles.push_back(bundle);
   }
+  config.reload_period = absl::GetFlag(FLAGS_reload_period);
   config.listen = absl::GetFlag(FLAGS_listen);
   config.metrics_listen = absl::GetFlag(FLAGS_metrics_listen);
   config.port_file = absl::GetFlag(FLAGS_port_file);

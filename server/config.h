@@ -16,6 +16,7 @@ namespace culturetag {
 // Defaults, units and reasons stand with the flags in config.cc, where --help shows them.
 struct Config {
   std::vector<std::string> bundles;
+  absl::Duration reload_period;  // zero: only when asked to
   std::string listen;
   std::string metrics_listen;
   std::string port_file;

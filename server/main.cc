@@ -24,8 +24,8 @@ constexpr char kUsage[] =
     "  culturetag-server --bundle=bundles/demo\n"
     "  culturetag-server --bundle=/models/culturemert-95m,/models/mert-95m --listen=0.0.0.0:50051\n"
     "  culturetag-server --flagfile=/etc/culturetag.flags\n\n"
-    "SIGTERM and SIGINT drain the server; a second one ends it at once. Exit codes: 0 after a full drain, 1 if requests\n"
-    "were cut off or something failed, 2 for wrong flags.";
+    "SIGTERM and SIGINT drain the server; a second one ends it at once. SIGHUP has it look for new versions of the bundles.\n"
+    "Exit codes: 0 after a full drain, 1 if requests were cut off or something failed, 2 for wrong flags.";
 
 int Fail(const absl::Status& status, int code) {
   culturetag::LogError(status.message());
@@ -33,13 +33,16 @@ int Fail(const absl::Status& status, int code) {
 }
 
 // Waits for the signals, which every other thread has blocked. A server that has ended already is left alone.
-void StopOnSignal(sigset_t signals, std::weak_ptr<culturetag::Server> server) {
+void HandleSignals(sigset_t signals, std::weak_ptr<culturetag::Server> server) {
   std::thread([signals, server = std::move(server)] {
     int signal = 0;
-    sigwait(&signals, &signal);
+    for (sigwait(&signals, &signal); signal == SIGHUP; sigwait(&signals, &signal)) {
+      if (const auto running = server.lock()) running->RequestReload();
+    }
     culturetag::LogInfo("stopping; a second signal ends the server at once", {{"signal", strsignal(signal)}});
     if (const auto running = server.lock()) running->RequestStop();
-    sigwait(&signals, &signal);
+    do sigwait(&signals, &signal);
+    while (signal == SIGHUP);
     _exit(128 + signal);
   }).detach();
 }
@@ -49,8 +52,7 @@ void StopOnSignal(sigset_t signals, std::weak_ptr<culturetag::Server> server) {
 int main(int argc, char** argv) {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread is there, so that all inherit it
   signal(SIGPIPE, SIG_IGN);
 
@@ -68,7 +70,7 @@ int main(int argc, char** argv) {
   absl::StatusOr<std::unique_ptr<culturetag::Server>> created = culturetag::Server::Create(*config);
   if (!created.ok()) return Fail(created.status(), 1);
   const std::shared_ptr<culturetag::Server> server = *std::move(created);
-  StopOnSignal(signals, server);
+  HandleSignals(signals, server);
   if (const absl::Status status = server->Load(); !status.ok()) {
     return absl::IsCancelled(status) ? 0 : Fail(status, 1);
   }

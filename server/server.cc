@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "base/worker_pool.h"
 #include "batching/window_batcher.h"
+#include "bundle_source.h"
 #include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
@@ -24,6 +25,7 @@
 #include "observability/metrics.h"
 #include "service/authenticator.h"
 #include "service/call_gate.h"
+#include "service/model_reloader.h"
 #include "service/oip_service.h"
 #include "service/tagger.h"
 #include "service/tagging_service.h"
@@ -95,23 +97,26 @@ class RunningServer final : public Server {
 
   absl::Status Load() override {
     SetComputeThreads(std::max(1, config_.compute_threads / config_.executors));
-    std::vector<std::vector<TaggingModel*>> executors;
-    for (int i = 0; i < config_.executors; ++i) {
-      CULTURETAG_ASSIGN_OR_RETURN(executors.emplace_back(), LoadModels());
-    }
+    CULTURETAG_ASSIGN_OR_RETURN(const std::vector<std::vector<TaggingModel*>> executors, LoadModels());
     const std::vector<const TaggingModel*> models(executors.front().begin(), executors.front().end());
     LogInfo("warming up and measuring the best batch");
     batcher_ = std::make_unique<WindowBatcher>(BatcherOptions(), executors, clock_, metrics_);
     batcher_for_stop_ = batcher_.get();
     if (stop_requested_) batcher_->StopWarmup();
     CULTURETAG_ASSIGN_OR_RETURN(const std::vector<WarmupReport> reports, batcher_->WaitUntilWarm());
-    for (size_t i = 0; i < models.size(); ++i) ReportModel(*models[i], reports[i]);
+    for (size_t i = 0; i < models.size(); ++i) ReportModel(*models[i], reports[i], metrics_);
     metrics_.SetQueueProbe([this] { return batcher_->Snapshot(); });
     tagger_ = std::make_unique<Tagger>(TaggerOptions(), models, decoders_, *batcher_, clock_, metrics_);
     gate_.Serve(*tagger_);
+    WatchBundles();
     EnterPhase(Phase::kServing);
     LogInfo("serving", {{"port", port_}});
     return absl::OkStatus();
+  }
+
+  void RequestReload() override {
+    absl::MutexLock lock(&reloader_mutex_);
+    if (reloader_ != nullptr) reloader_->RequestCheck();
   }
 
   void RequestStop() override {
@@ -130,6 +135,7 @@ class RunningServer final : public Server {
                            {"timeout", absl::FormatDuration(config_.drain_timeout)}});
       AwaitUntil(clock_.Now() + config_.drain_delay);
       complete = tagger_->Drain(clock_.Now() + config_.drain_timeout);
+      StopReloading();
     }
     if (grpc_ != nullptr) grpc_->Shutdown(absl::ToChronoTime(absl::Now() + kFlushTime));
     metrics_.SetQueueProbe(nullptr);
@@ -186,15 +192,35 @@ class RunningServer final : public Server {
     return absl::UnavailableError(absl::StrCat("can't write --port_file=", config_.port_file));
   }
 
-  // One instance of each bundle's model.
-  absl::StatusOr<std::vector<TaggingModel*>> LoadModels() {
-    std::vector<TaggingModel*> models;
-    for (const Bundle& bundle : bundles_) {
+  // For each executor, an instance of each bundle's model.
+  absl::StatusOr<std::vector<std::vector<TaggingModel*>>> LoadModels() {
+    std::vector<std::vector<TaggingModel*>> executors(static_cast<size_t>(config_.executors));
+    for (size_t slot = 0; slot < bundles_.size(); ++slot) {
+      const Bundle& bundle = bundles_[slot];
       LogInfo("loading", {{"bundle", bundle.folder}, {"model", bundle.spec.name}, {"device", device_}});
-      CULTURETAG_ASSIGN_OR_RETURN(models_.emplace_back(), LoadTorchModel(bundle.folder, bundle.spec, device_));
-      models.push_back(models_.back().get());
+      CULTURETAG_ASSIGN_OR_RETURN(ModelVersion version, LoadBundle(bundle, device_, config_.executors));
+      for (size_t i = 0; i < executors.size(); ++i) executors[i].push_back(version.instances[i].get());
+      versions_.emplace(static_cast<int>(slot), std::move(version));
     }
-    return models;
+    return executors;
+  }
+
+  void WatchBundles() {
+    std::vector<std::unique_ptr<ModelSource>> sources;
+    for (const std::string& folder : config_.bundles) {
+      sources.push_back(std::make_unique<BundleSource>(folder, device_, config_.executors));
+    }
+    absl::MutexLock lock(&reloader_mutex_);
+    reloader_ = std::make_unique<ModelReloader>(ModelReloader::Options{config_.reload_period}, std::move(sources), versions_, *batcher_,
+                                                *tagger_, clock_, metrics_);
+  }
+
+  // A version that is being warmed up is given up; one that is being read from the disk is waited for.
+  void StopReloading() {
+    batcher_->StopWarmup();
+    std::unique_ptr<ModelReloader> reloader;  // ends without the lock
+    absl::MutexLock lock(&reloader_mutex_);
+    reloader.swap(reloader_);
   }
 
   Tagger::Options TaggerOptions() const {
@@ -234,17 +260,6 @@ class RunningServer final : public Server {
     SetServing(phase == Phase::kServing);
   }
 
-  void ReportModel(const TaggingModel& model, const WarmupReport& report) {
-    const ModelSpec& spec = model.spec();
-    LogInfo("warm", {{"model", spec.name},
-                     {"device", model.device()},
-                     {"precision", model.precision()},
-                     {"max_batch_windows", report.max_batch_windows},
-                     {"window_ms", absl::ToDoubleMilliseconds(report.window_device_time)},
-                     {"seconds", absl::ToDoubleSeconds(report.duration)}});
-    metrics_.RecordModel(spec.name, spec.version, spec.backbone, model.device(), model.precision(), report.duration);
-  }
-
   void SetServing(bool serving) {
     serving_ = serving;
     if (grpc_ == nullptr) return;
@@ -271,10 +286,12 @@ class RunningServer final : public Server {
   absl::Mutex phase_mutex_;
   Phase phase_ ABSL_GUARDED_BY(phase_mutex_) = Phase::kLoading;
   std::atomic<bool> serving_{false};  // what health says
-  std::vector<std::unique_ptr<TaggingModel>> models_;
+  ModelReloader::Versions versions_;
   std::unique_ptr<WindowBatcher> batcher_;
   WorkerPool decoders_;
   std::unique_ptr<Tagger> tagger_;
+  absl::Mutex reloader_mutex_;
+  std::unique_ptr<ModelReloader> reloader_ ABSL_GUARDED_BY(reloader_mutex_);  // while it serves
   CallGate gate_;
   TaggingService service_{gate_};
   OipService oip_service_{gate_, CULTURETAG_VERSION, [this] { return serving_.load(); }};

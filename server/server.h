@@ -1,7 +1,7 @@
 // The server: everything put together, from a Config to listening ports.
 //
 // Life: Create opens the ports, with health NOT_SERVING; Load loads and warms the models and turns it to SERVING; Drain
-// turns it back, lets accepted requests end and closes the ports. All but RequestStop belong to one thread.
+// turns it back, lets accepted requests end and closes the ports. All but RequestStop and RequestReload belong to one thread.
 #ifndef CULTURETAG_SERVER_H_
 #define CULTURETAG_SERVER_H_
 
@@ -27,6 +27,10 @@ class Server {
 
   // Loads the models and warms them up; then requests are served. CANCELLED after RequestStop.
   virtual absl::Status Load() = 0;
+
+  // Has the bundles looked at: those that have changed are loaded and take the place of the present ones, while the server
+  // serves (service/model_reloader.h). No effect while it loads or drains. Thread-safe; returns at once.
+  virtual void RequestReload() = 0;
 
   // Makes WaitForStop return, and a Load that is under way end early. Thread-safe; any number of times.
   virtual void RequestStop() = 0;

@@ -39,6 +39,18 @@ absl::StatusOr<std::string> ReadManifest(const fs::path& path) {
   return text;
 }
 
+std::string HexOf(const Sha256Digest& digest) {
+  return absl::BytesToHexString({reinterpret_cast<const char*>(digest.data()), digest.size()});
+}
+
+// A link to a folder, and Kubernetes' `..data`, through which the files themselves lead, are followed. A manifest that is kept
+// under another name, as a cache of blobs does, has its files elsewhere: then only their digests show that they are of one version.
+fs::path RealFolder(const std::string& folder) {
+  std::error_code error;
+  const fs::path manifest = fs::canonical(fs::path(folder) / std::string(kManifest), error);
+  return !error && manifest.filename() == std::string(kManifest) ? manifest.parent_path() : fs::path(folder);
+}
+
 absl::StatusOr<v1::BundleManifest> ParseManifest(const std::string& text) {
   v1::BundleManifest manifest;
   google::protobuf::util::JsonParseOptions options;
@@ -59,8 +71,7 @@ absl::StatusOr<std::string> Sha256OfFile(const fs::path& path) {
   while (file.read(block.data(), block.size()) || file.gcount() > 0) {
     sha256.Update({block.data(), static_cast<size_t>(file.gcount())});
   }
-  const Sha256Digest digest = sha256.Finish();
-  return absl::BytesToHexString({reinterpret_cast<const char*>(digest.data()), digest.size()});
+  return HexOf(sha256.Finish());
 }
 
 // A manifest may name files in its folder only.
@@ -158,10 +169,10 @@ absl::StatusOr<ModelSpec> SpecOf(const v1::BundleManifest& manifest) {
   return spec;
 }
 
-absl::StatusOr<Bundle> ReadUnnamed(const std::string& folder) {
-  CULTURETAG_ASSIGN_OR_RETURN(const std::string text, ReadManifest(fs::path(folder) / std::string(kManifest)));
+absl::StatusOr<Bundle> ReadUnnamed(const fs::path& folder) {
+  CULTURETAG_ASSIGN_OR_RETURN(const std::string text, ReadManifest(folder / std::string(kManifest)));
   CULTURETAG_ASSIGN_OR_RETURN(const v1::BundleManifest manifest, ParseManifest(text));
-  Bundle bundle{folder, {}};
+  Bundle bundle{folder.string(), HexOf(Sha256Of(text)), {}};
   CULTURETAG_ASSIGN_OR_RETURN(bundle.spec, SpecOf(manifest));
   CULTURETAG_RETURN_IF_ERROR(CheckFiles(folder, manifest));
   return bundle;
@@ -169,8 +180,14 @@ absl::StatusOr<Bundle> ReadUnnamed(const std::string& folder) {
 
 }  // namespace
 
+absl::StatusOr<std::string> ManifestDigest(const std::string& folder) {
+  const absl::StatusOr<std::string> text = ReadManifest(fs::path(folder) / std::string(kManifest));
+  if (!text.ok()) return absl::Status(text.status().code(), absl::StrCat("bundle ", folder, ": ", text.status().message()));
+  return HexOf(Sha256Of(*text));
+}
+
 absl::StatusOr<Bundle> ReadBundle(const std::string& folder) {
-  absl::StatusOr<Bundle> bundle = ReadUnnamed(folder);
+  absl::StatusOr<Bundle> bundle = ReadUnnamed(RealFolder(folder));
   if (bundle.ok()) return bundle;
   return absl::Status(bundle.status().code(), absl::StrCat("bundle ", folder, ": ", bundle.status().message()));
 }

@@ -31,6 +31,7 @@ constexpr std::array<const char*, kBatchCloseReasonCount> kCloseReasons = {"full
 constexpr std::array<const char*, kRejectReasonCount> kRejectReasons = {"queue_full", "deadline",  "draining",
                                                                         "too_long",   "bad_audio", "unauthenticated", "quota"};
 constexpr std::array<const char*, kWasteReasonCount> kWasteReasons = {"cancelled", "expired"};
+constexpr std::array<const char*, 2> kReloadResults = {"failed", "ok"};
 
 // Factors of about 2 from a cached short clip on a GPU to an hour's track on a CPU.
 const Histogram::BucketBoundaries kSeconds = {0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
@@ -96,9 +97,11 @@ struct Metrics::Families {
   Family<Gauge>& max_batch_windows =
       GaugeFamily(registry, "culturetag_max_batch_windows", "The most windows that a batch may have, by model.");
   Gauge& warmup =
-      GaugeFamily(registry, "culturetag_warmup_duration_seconds", "Time from the start of the first warm-up pass to the last.")
+      GaugeFamily(registry, "culturetag_warmup_duration_seconds", "Time from the first pass of a warm-up to its last, over all models so far.")
           .Add({});
-  Family<Gauge>& model_info = GaugeFamily(registry, "culturetag_model_info", "1 for every model that is loaded.");
+  Family<Gauge>& model_info = GaugeFamily(registry, "culturetag_model_info", "1 for every model that is served.");
+  Family<Counter>& reloads = CounterFamily(registry, "culturetag_bundle_reloads_total",
+                                           "Attempts to take up a new version of a bundle, by model and result.");
   Family<Gauge>& build_info = GaugeFamily(registry, "culturetag_build_info", "1, with the version of this server.");
 
   std::array<Histogram*, kStageCount> stages = [this] {
@@ -108,6 +111,7 @@ struct Metrics::Families {
   }();
 
   absl::Mutex mutex;
+  std::map<std::string, Gauge*> served ABSL_GUARDED_BY(mutex);  // by model, its series of model_info
   std::function<QueueSnapshot()> queue_probe ABSL_GUARDED_BY(mutex);
 };
 
@@ -152,14 +156,21 @@ void Metrics::SetMaxBatchWindows(absl::string_view model, int windows) {
 
 void Metrics::RecordModel(absl::string_view model, absl::string_view version, absl::string_view backbone,
                           absl::string_view device, absl::string_view precision, absl::Duration warmup) {
-  families_->model_info
-      .Add({{"model", std::string(model)},
-            {"version", std::string(version)},
-            {"backbone", std::string(backbone)},
-            {"device", std::string(device)},
-            {"precision", std::string(precision)}})
-      .Set(1);
   families_->warmup.Increment(absl::ToDoubleSeconds(warmup));
+  for (const char* result : kReloadResults) families_->reloads.Add({{"model", std::string(model)}, {"result", result}});
+  absl::MutexLock lock(&families_->mutex);
+  Gauge*& served = families_->served[std::string(model)];
+  if (served != nullptr) families_->model_info.Remove(served);
+  served = &families_->model_info.Add({{"model", std::string(model)},
+                                       {"version", std::string(version)},
+                                       {"backbone", std::string(backbone)},
+                                       {"device", std::string(device)},
+                                       {"precision", std::string(precision)}});
+  served->Set(1);
+}
+
+void Metrics::RecordReload(absl::string_view model, bool success) {
+  families_->reloads.Add({{"model", std::string(model)}, {"result", kReloadResults[success ? 1 : 0]}}).Increment();
 }
 
 void Metrics::SetQueueProbe(std::function<QueueSnapshot()> probe) {

@@ -44,9 +44,12 @@ class Metrics {
   void RecordDeviceError();
   // The most windows that a batch of `model` may have: as measured at start, or less once the device's memory was full.
   void SetMaxBatchWindows(absl::string_view model, int windows);
-  // One model that is loaded, and how long its warm-up took.
+  // One model that is served from now on, in place of the version that had its name, and how long its warm-up took.
   void RecordModel(absl::string_view model, absl::string_view version, absl::string_view backbone,
                    absl::string_view device, absl::string_view precision, absl::Duration warmup);
+
+  // One attempt to take up a new version of `model`.
+  void RecordReload(absl::string_view model, bool success);
 
   // Where Serialize asks what waits; an empty function is asked no more. The function must be thread-safe.
   void SetQueueProbe(std::function<QueueSnapshot()> probe);

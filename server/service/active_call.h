@@ -45,7 +45,7 @@ class Tagger::ActiveCall : public std::enable_shared_from_this<ActiveCall> {
   virtual absl::Duration waiting_for_audio() const { return absl::ZeroDuration(); }
   virtual bool is_stream() const { return false; }
   // Whether another window may follow; may wait for that.
-  virtual bool HasRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return tagger_.HasRoom(model_, in_flight_); }
+  virtual bool HasRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return tagger_.HasRoom(*model_, in_flight_); }
 
   void Decode() ABSL_LOCKS_EXCLUDED(mutex_);
   // A window's result has left: there is room for another. Thread-safe.
@@ -74,12 +74,12 @@ class Tagger::ActiveCall : public std::enable_shared_from_this<ActiveCall> {
   void TakeScored(absl::StatusOr<ScoredWindow> scored) ABSL_LOCKS_EXCLUDED(mutex_);
   bool DeliverNext() ABSL_LOCKS_EXCLUDED(mutex_);
   void End(const absl::Status& status);
-  const ModelSpec& spec() const { return tagger_.models_[static_cast<size_t>(model_)]->spec(); }
+  const ModelSpec& spec() const { return *model_->spec; }
 
   const CallOptions options_;
   const std::unique_ptr<WindowSink> sink_;
   const absl::Time arrival_;
-  int model_ = 0;
+  std::shared_ptr<const ServedModel> model_;  // from Validate on: this version, whatever is reloaded meanwhile
 
   // The decoder's.
   std::unique_ptr<WindowReader> reader_;

@@ -159,8 +159,8 @@ void ToProto(const ModelSpec& model, const WindowTags& window, v1::WindowResult&
   for (const HeadTags& head : window.heads) ToProto(model, head, *proto.add_heads());
 }
 
-void ToProto(const TaggingModel& model, v1::Model& proto) {
-  const ModelSpec& spec = model.spec();
+void ToProto(const ServedModel& model, v1::Model& proto) {
+  const ModelSpec& spec = *model.spec;
   proto.set_name(spec.name);
   proto.set_version(spec.version);
   proto.set_backbone(spec.backbone);
@@ -170,8 +170,8 @@ void ToProto(const TaggingModel& model, v1::Model& proto) {
   ToProto(SamplesToDuration(spec.window_samples, spec.sample_rate_hz), *proto.mutable_window());
   proto.set_layer_count(spec.layer_count);
   proto.set_hidden_size(spec.hidden_size);
-  proto.set_device(model.device());
-  proto.set_precision(model.precision());
+  proto.set_device(model.device);
+  proto.set_precision(model.precision);
   for (const HeadSpec& head_spec : spec.heads) {
     v1::Head& head = *proto.add_heads();
     head.set_name(head_spec.name);

@@ -23,7 +23,7 @@ void ToProto(const EmbedResult& result, v1::EmbedResponse& proto);
 void ToProto(const ModelSpec& model, const WindowTags& window, v1::WindowResult& proto);
 
 // Fills an empty `proto` with what the manifest and the device say of `model`.
-void ToProto(const TaggingModel& model, v1::Model& proto);
+void ToProto(const ServedModel& model, v1::Model& proto);
 
 }  // namespace culturetag
 

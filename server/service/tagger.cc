@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "base/error_details.h"
 #include "base/sample_time.h"
 #include "base/status_macros.h"
@@ -68,7 +66,7 @@ void Tagger::ActiveCall::ReleaseWindow() {
     --tagger_.windows_in_flight_;
     if (sink_->holds_windows()) --held_;
     ++progress_;
-    resume = parked_ && !failure_.has_value() && tagger_.HasRoom(model_, in_flight_);
+    resume = parked_ && !failure_.has_value() && tagger_.HasRoom(*model_, in_flight_);
     if (resume) {
       parked_ = false;
       ++active_;
@@ -96,7 +94,10 @@ void Tagger::ActiveCall::Leave() {
 }
 
 absl::Status Tagger::ActiveCall::Validate() {
-  CULTURETAG_ASSIGN_OR_RETURN(model_, tagger_.FindModel(options_.model));
+  model_ = options_.version;
+  if (model_ == nullptr) {
+    CULTURETAG_ASSIGN_OR_RETURN(model_, tagger_.FindModel(options_.model));
+  }
   return sink_->Prepare(spec());
 }
 
@@ -173,7 +174,7 @@ absl::Status Tagger::ActiveCall::CheckAdmission() {
 
 ScoringRequest Tagger::ActiveCall::MakeScoringRequest(size_t window_samples) const {
   ScoringRequest request;
-  request.model = model_;
+  request.model = model_->slot;
   request.window_samples = window_samples;
   request.client = options_.client;
   request.priority = options_.priority;
@@ -251,9 +252,9 @@ bool Tagger::ActiveCall::DeliverNext() {
 // 5. The one way out. The sink's callback may free the audio; Leave may let the tagger go, so that it comes last.
 void Tagger::ActiveCall::End(const absl::Status& status) {
   reader_.reset();  // what it holds, a spooled file for one, is given back before the tagger may go
-  result_.model = &spec();
   result_.timing.total = tagger_.clock_.Now() - arrival_;
   if (status.ok()) {
+    result_.model = model_->spec;
     tagger_.metrics_.RecordStage(Stage::kQueue, result_.timing.queue);
     tagger_.metrics_.RecordStage(Stage::kInference, result_.timing.inference);
     tagger_.metrics_.RecordStage(Stage::kAggregate, aggregation_);
@@ -266,10 +267,10 @@ void Tagger::ActiveCall::End(const absl::Status& status) {
 
 // --- The tagger ---
 
-Tagger::Tagger(const Options& options, std::vector<const TaggingModel*> models, WorkerPool& decoders, WindowBatcher& batcher,
+Tagger::Tagger(const Options& options, const std::vector<const TaggingModel*>& models, WorkerPool& decoders, WindowBatcher& batcher,
                Clock& clock, Metrics& metrics)
     : options_(options),
-      models_(std::move(models)),
+      models_(models),
       decoders_(decoders),
       batcher_(batcher),
       clock_(clock),
@@ -315,23 +316,13 @@ bool Tagger::Drain(absl::Time deadline) {
   return false;
 }
 
-absl::StatusOr<int> Tagger::FindModel(absl::string_view name) const {
-  if (name.empty()) return 0;
-  std::vector<std::string> names;
-  for (const TaggingModel* model : models_) {
-    if (model->spec().name == name) return static_cast<int>(names.size());
-    names.push_back(model->spec().name);
-  }
-  return absl::NotFoundError(absl::StrCat("there is no model '", name, "'; there are: ", absl::StrJoin(names, ", ")));
-}
-
 // All calls together fill four batches: one on the device, one that is staged, and two in the queue, since a batch that a clip
 // leads takes from a track's windows what they would have filled the next one with. And each may have two windows whatever
 // the others have: so none waits for another, and what all of them hold is bounded.
-bool Tagger::HasRoom(int model, int64_t in_flight) const {
+bool Tagger::HasRoom(const ServedModel& model, int64_t in_flight) const {
   constexpr int64_t kBatches = 4;
   constexpr int64_t kEach = 2;
-  return in_flight < kEach || windows_in_flight_ < kBatches * batcher_.max_batch_windows(model);
+  return in_flight < kEach || windows_in_flight_ < kBatches * batcher_.max_batch_windows(model.slot);
 }
 
 void Tagger::Enter(const std::shared_ptr<ActiveCall>& call) {

@@ -1,7 +1,7 @@
 // The whole pipeline of a request, without any wire format: bytes in, tags out (DESIGN.md, section 1).
 //
-// Thread-safe. The tagger must outlive its calls: Drain waits for them. Models, pool, batcher, clock and metrics must
-// outlive the tagger.
+// Thread-safe. The tagger must outlive its calls: Drain waits for them. Pool, batcher, clock and metrics must outlive the
+// tagger.
 #ifndef CULTURETAG_SERVICE_TAGGER_H_
 #define CULTURETAG_SERVICE_TAGGER_H_
 
@@ -10,6 +10,7 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -28,12 +29,15 @@
 #include "inference/tagging_model.h"
 #include "labeling/aggregator.h"
 #include "observability/metrics.h"
+#include "service/model_registry.h"
 
 namespace culturetag {
 
 // Whose call it is, with which model, and how it ranks against others.
 struct CallOptions {
-  std::string model;   // empty: the default one
+  std::string model;  // empty: the default one
+  // Instead of `model`: what FindModel gave, for several calls that must all get one version.
+  std::shared_ptr<const ServedModel> version;
   std::string client;  // who asks: clients share the device by weight
   Priority priority = Priority::kInteractive;
   absl::Time deadline = absl::InfiniteFuture();  // on the tagger's clock
@@ -66,7 +70,7 @@ struct StreamRequest : CallOptions, TagOptions {
 
 // What every call's outcome has.
 struct CallResult {
-  const ModelSpec* model = nullptr;  // lives as long as the tagger
+  std::shared_ptr<const ModelSpec> model;
   SourceInfo source;
   absl::Duration audio_duration;
   int64_t window_count = 0;
@@ -144,8 +148,8 @@ class Tagger {
     virtual void WindowSent() = 0;
   };
 
-  // `models`, of which the first is the default, in the order in which `batcher` has them.
-  Tagger(const Options& options, std::vector<const TaggingModel*> models, WorkerPool& decoders, WindowBatcher& batcher,
+  // `models`, of which the first is the default, in the order of the batcher's slots.
+  Tagger(const Options& options, const std::vector<const TaggingModel*>& models, WorkerPool& decoders, WindowBatcher& batcher,
          Clock& clock, Metrics& metrics);
 
   // Start a call. Never block. The callback is called exactly once, on any thread, perhaps before the function returns; its
@@ -163,9 +167,13 @@ class Tagger {
   // nothing was cut off.
   bool Drain(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  const std::vector<const TaggingModel*>& models() const { return models_; }
-  // The index in models() of the model of that name, the default one if it is empty; NOT_FOUND naming those that exist.
-  absl::StatusOr<int> FindModel(absl::string_view name) const;
+  // See ModelRegistry.
+  std::vector<std::shared_ptr<const ServedModel>> models() const { return models_.All(); }
+  absl::StatusOr<std::shared_ptr<const ServedModel>> FindModel(absl::string_view name) const { return models_.Find(name); }
+  // Calls that begin from now on get `version`; those under way keep the version that they have, which is returned.
+  std::shared_ptr<const ServedModel> ReplaceModel(std::shared_ptr<const ServedModel> version) {
+    return models_.Replace(std::move(version));
+  }
   const Options& options() const { return options_; }
 
  private:
@@ -173,14 +181,14 @@ class Tagger {
   class BytesCall;
   class StreamCall;
 
-  // Whether a call that has `in_flight` windows between its decoder and its sink may have another.
-  bool HasRoom(int model, int64_t in_flight) const;
+  // Whether a call of `model` that has `in_flight` windows between its decoder and its sink may have another.
+  bool HasRoom(const ServedModel& model, int64_t in_flight) const;
   void Enter(const std::shared_ptr<ActiveCall>& call) ABSL_LOCKS_EXCLUDED(mutex_);
   void Leave(ActiveCall& call) ABSL_LOCKS_EXCLUDED(mutex_);
   bool NoneActive() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return calls_.empty(); }
 
   const Options options_;
-  const std::vector<const TaggingModel*> models_;
+  ModelRegistry models_;
   WorkerPool& decoders_;
   WindowBatcher& batcher_;
   Clock& clock_;

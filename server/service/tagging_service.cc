@@ -93,7 +93,7 @@ grpc::ServerUnaryReactor* TaggingService::ListModels(grpc::CallbackServerContext
                                                      v1::ListModelsResponse* response) {
   return gate_.Answer(*context, "ListModels", [response](const Tagger* tagger) {
     if (tagger == nullptr) return Loading();
-    for (const TaggingModel* model : tagger->models()) ToProto(*model, *response->add_models());
+    for (const auto& model : tagger->models()) ToProto(*model, *response->add_models());
     return absl::OkStatus();
   });
 }

@@ -72,5 +72,11 @@ TEST_F(WarmupTest, EndsWhenItIsStopped) {
   EXPECT_TRUE(model_.passes().empty());
 }
 
+TEST_F(WarmupTest, LetsTheDeviceServeOthersBeforeEachPass) {
+  std::vector<size_t> passes_before;
+  ASSERT_TRUE(WarmUp(model_, 1, clock_, stop_, [&] { passes_before.push_back(model_.passes().size()); }).ok());
+  EXPECT_EQ(passes_before, (std::vector<size_t>{0, 1, 2, 3}));
+}
+
 }  // namespace
 }  // namespace culturetag

@@ -1,5 +1,7 @@
 #include "inference/bundle.h"
 
+#include <filesystem>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "inference/temporary_bundle.h"
@@ -120,6 +122,46 @@ TEST(BundleTest, RefusesALabelThatComesTwice) {
   TemporaryBundle files;
   files.Edit("Düyek", "Rast");
   EXPECT_THAT(Refusal(files, absl::StatusCode::kInvalidArgument), HasSubstr("'Rast' comes twice"));
+}
+
+TEST(BundleTest, TellsVersionsApartByTheirManifests) {
+  TemporaryBundle files;
+  const std::string first = *ManifestDigest(files.folder());
+  EXPECT_EQ(ReadBundle(files.folder())->manifest_digest, first);
+  files.Write("notes.txt", "not in the manifest");
+  EXPECT_EQ(*ManifestDigest(files.folder()), first);
+  files.Edit("\"1.2\"", "\"1.3\"");
+  EXPECT_NE(*ManifestDigest(files.folder()), first);
+  EXPECT_EQ(ReadBundle(files.folder())->manifest_digest, *ManifestDigest(files.folder()));
+  files.Remove("manifest.json");
+  EXPECT_EQ(ManifestDigest(files.folder()).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(BundleTest, FollowsLinksToTheFolderOfTheVersion) {
+  const TemporaryBundle files;
+  const TemporaryFolder folder;
+  const std::string link = folder.path() + "/current";
+  std::filesystem::create_directory_symlink(files.folder(), link);
+  EXPECT_EQ(ReadBundle(link)->folder, files.folder());
+
+  // As Kubernetes mounts it: each file leads through `..data`.
+  const std::string mount = folder.path() + "/mount";
+  std::filesystem::create_directory(mount);
+  std::filesystem::create_directory_symlink(files.folder(), mount + "/..data");
+  for (const char* name : {"manifest.json", "backbone.ts", "heads"}) {
+    std::filesystem::create_symlink(std::string("..data/") + name, mount + "/" + name);
+  }
+  EXPECT_EQ(ReadBundle(mount)->folder, files.folder());
+
+  // As a cache of blobs keeps it.
+  const std::string snapshot = folder.path() + "/snapshot";
+  std::filesystem::create_directory(snapshot);
+  std::filesystem::copy(files.folder() + "/manifest.json", folder.path() + "/1f2e3d");
+  std::filesystem::create_symlink("../1f2e3d", snapshot + "/manifest.json");
+  for (const char* name : {"backbone.ts", "heads"}) {
+    std::filesystem::create_symlink(files.folder() + "/" + name, snapshot + "/" + name);
+  }
+  EXPECT_EQ(ReadBundle(snapshot)->folder, snapshot);
 }
 
 }  // namespace

@@ -88,5 +88,22 @@ TEST(MetricsTest, NamesTheModelsThatAreLoaded) {
   EXPECT_THAT(text, HasSubstr("culturetag_warmup_duration_seconds 3"));
 }
 
+TEST(MetricsTest, NamesTheVersionOfAModelThatIsServedAndCountsReloads) {
+  Metrics metrics("1.0");
+  metrics.RecordModel("demo", "1", "synthetic", "cpu", "fp32", absl::Seconds(3));
+  const std::string series = "culturetag_model_info{backbone=\"synthetic\",device=\"cpu\",model=\"demo\",precision=\"fp32\",version=";
+  EXPECT_THAT(metrics.Serialize(), HasSubstr("culturetag_bundle_reloads_total{model=\"demo\",result=\"failed\"} 0"));
+  metrics.RecordReload("demo", false);
+  metrics.RecordReload("demo", true);
+  metrics.RecordModel("demo", "2", "synthetic", "cpu", "fp32", absl::Seconds(2));
+  const std::string text = metrics.Serialize();
+  EXPECT_THAT(text, HasSubstr(series + "\"2\"} 1"));
+  EXPECT_THAT(text, testing::Not(HasSubstr(series + "\"1\"}")));
+  EXPECT_THAT(text, HasSubstr("culturetag_warmup_duration_seconds 5"));
+  for (const char* result : {"failed", "ok"}) {
+    EXPECT_THAT(text, HasSubstr(std::string("culturetag_bundle_reloads_total{model=\"demo\",result=\"") + result + "\"} 1"));
+  }
+}
+
 }  // namespace
 }  // namespace culturetag

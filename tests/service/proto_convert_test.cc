@@ -64,9 +64,8 @@ TEST(ProtoConvertTest, NamesTheFieldThatIsMissingOrUnknown) {
 }
 
 TEST(ProtoConvertTest, FillsAResponse) {
-  const ModelSpec spec = FakeSpec();
   TagResult result;
-  result.model = &spec;
+  result.model = std::make_shared<const ModelSpec>(FakeSpec());
   result.source = {44100, 2, "FLAC/PCM_16"};
   result.audio_duration = absl::Milliseconds(7250);
   result.window_count = 2;
@@ -101,9 +100,8 @@ TEST(ProtoConvertTest, FillsAResponse) {
 }
 
 TEST(ProtoConvertTest, DescribesAModel) {
-  const FakeModel model;
   v1::Model proto;
-  ToProto(model, proto);
+  ToProto(ServedModel(FakeModel(), 0), proto);
   EXPECT_EQ(proto.name(), "fake");
   EXPECT_EQ(proto.device(), "fake:0");
   EXPECT_EQ(proto.precision(), "fp32");
