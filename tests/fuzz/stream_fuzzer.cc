@@ -1,6 +1,15 @@
 // Any bytes as an audio file that is still coming, in pieces of a size that the first byte says.
 #include "audio/chunked_source.h"
 #include "fuzz_pipeline.h"
+#include "ogg_checksums.h"
+
+extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
+
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size, unsigned int /*seed*/) {
+  const size_t mutated_size = LLVMFuzzerMutate(data, size, max_size);
+  if (mutated_size > 0) culturetag::RepairOggChecksums(data + 1, mutated_size - 1);
+  return mutated_size;
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
