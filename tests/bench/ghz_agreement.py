@@ -1,6 +1,6 @@
 """Whether `culturetag bench` and ghz find the same throughput in a closed loop.
 
-    .venv/bin/python tests/bench/ghz_agreement.py [--concurrency 8] [--rounds 9] [--seconds 4]
+    .venv/bin/python tests/bench/ghz_agreement.py [--concurrency 8] [--rounds 5] [--seconds 4]
 
 Both send the demo's melody over one connection, in turns; which of the two goes first changes from round to round. Once to a
 stub that answers after 50 ms, and once to the real server on the demo bundle, which keeps to the first core while the tools
@@ -123,7 +123,7 @@ def compare_on_server(folder: Path, options: argparse.Namespace) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--concurrency", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
