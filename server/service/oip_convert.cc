@@ -51,8 +51,8 @@ absl::Status FillFiles(const inference::ModelInferRequest& request, InferPlan& p
   if (!plan.raw) {
     const auto& contents = tensor->contents().bytes_contents();
     if (contents.size() != tensor->shape(0)) {
-      return InvalidField("inputs[0].contents", absl::StrCat(kAudio, " has ", contents.size(), " bytes_contents, and its shape says ",
-                                                             tensor->shape(0)));
+      return InvalidField("inputs[0].contents", absl::StrCat(kAudio, " has ", contents.size(),
+                                                             " bytes_contents, and its shape says ", tensor->shape(0)));
     }
     plan.files.assign(contents.begin(), contents.end());
   } else if (request.raw_input_contents_size() != 1 || tensor->has_contents()) {
@@ -73,7 +73,8 @@ absl::Status FillOutputs(const inference::ModelInferRequest& request, const Mode
   known.emplace_back(kLabels);
   for (const auto& output : request.outputs()) {
     if (std::find(known.begin(), known.end(), output.name()) == known.end()) {
-      return absl::NotFoundError(absl::StrCat("the model has no output \"", output.name(), "\"; it has ", absl::StrJoin(known, ", ")));
+      return absl::NotFoundError(
+          absl::StrCat("the model has no output \"", output.name(), "\"; it has ", absl::StrJoin(known, ", ")));
     }
     if (std::find(plan.outputs.begin(), plan.outputs.end(), output.name()) != plan.outputs.end()) {
       return InvalidField("outputs", absl::StrCat("the output \"", output.name(), "\" is asked for twice"));
@@ -104,7 +105,8 @@ OutputTensor& AddOutput(absl::string_view name, absl::string_view datatype, infe
 }
 
 // [files, labels] scores of the head that stands at `index` in every result, in the order of its labels.
-void AddScores(const HeadSpec& head, size_t index, absl::Span<const TagResult> results, bool raw, inference::ModelInferResponse& response) {
+void AddScores(const HeadSpec& head, size_t index, absl::Span<const TagResult> results, bool raw,
+               inference::ModelInferResponse& response) {
   const size_t label_count = head.labels.size();
   std::vector<float> scores(results.size() * label_count);
   for (size_t file = 0; file < results.size(); ++file) {
@@ -157,7 +159,6 @@ std::string InferPlan::FieldOfFile(size_t file) { return absl::StrCat(kAudio, "[
 
 absl::StatusOr<InferPlan> PlanInfer(const inference::ModelInferRequest& request, const ModelSpec& model) {
   InferPlan plan;
-  plan.options.model = model.name;
   CULTURETAG_RETURN_IF_ERROR(FillFiles(request, plan));
   CULTURETAG_RETURN_IF_ERROR(FillOutputs(request, model, plan));
   CULTURETAG_ASSIGN_OR_RETURN(plan.options.priority, PriorityOf(request));
@@ -173,8 +174,8 @@ absl::StatusOr<std::vector<absl::string_view>> SplitRawBytes(absl::string_view r
     const uint32_t length = ReadLittleEndian(raw);
     raw.remove_prefix(kLengthBytes);
     if (raw.size() < length) {
-      return InvalidField("raw_input_contents", absl::StrCat("element ", i, " of ", count, " is said to have ", length, " bytes, and ",
-                                                             raw.size(), " follow"));
+      return InvalidField("raw_input_contents", absl::StrCat("element ", i, " of ", count, " is said to have ", length,
+                                                             " bytes, and ", raw.size(), " follow"));
     }
     elements.push_back(raw.substr(0, length));
     raw.remove_prefix(length);
@@ -209,6 +210,10 @@ void FillModelMetadata(const ModelSpec& model, inference::ModelMetadataResponse&
     AddMetadata(head.name, kFloats, {-1, static_cast<int64_t>(head.labels.size())}, *response.add_outputs());
   }
   AddMetadata(kLabels, kBytes, {-1}, *response.add_outputs());
+  auto& properties = *response.mutable_properties();
+  properties["backbone"] = model.backbone;
+  properties["license"] = model.license;
+  properties["description"] = model.description;
 }
 
 }  // namespace culturetag

@@ -30,8 +30,8 @@ struct InferPlan {
   static std::string FieldOfFile(size_t file);
 };
 
-// The plan, without deadline and client; `request` must outlive it. InvalidField for what contradicts the protocol or has no
-// bytes, NOT_FOUND for an output that `model` lacks.
+// The plan, without model, client and deadline; `request` must outlive it. InvalidField for what contradicts the protocol
+// or has no bytes, NOT_FOUND for an output that `model` lacks.
 absl::StatusOr<InferPlan> PlanInfer(const inference::ModelInferRequest& request, const ModelSpec& model);
 
 // The `count` elements of a BYTES tensor in the raw form, in which each stands behind its length as a little-endian 32-bit
