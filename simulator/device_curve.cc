@@ -10,7 +10,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
-#include "batching/warmup.h"
 #include "inference/tagging_model.h"
 
 namespace culturetag::simulator {
@@ -139,11 +138,11 @@ absl::StatusOr<DeviceCurve> FindCurve(const std::string& name_or_path) {
   }
 }
 
-int LargestBatch(const DeviceCurve& curve, int max_batch_windows) {
+WarmupReport WarmUpOn(const DeviceCurve& curve, int max_batch_windows) {
   ModelClock clock;
   CurveModel model(curve, clock);
   const std::atomic<bool> stop{false};
-  return WarmUp(model, max_batch_windows, clock, stop)->max_batch_windows;  // a curve doesn't fail
+  return *WarmUp(model, max_batch_windows, clock, stop);  // a curve doesn't fail
 }
 
 }  // namespace culturetag::simulator

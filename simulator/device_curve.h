@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "batching/warmup.h"
 
 namespace culturetag::simulator {
 
@@ -42,9 +43,8 @@ const std::vector<DeviceCurve>& PresetCurves();
 // NOT_FOUND if it is neither; INVALID_ARGUMENT for a file that holds something else.
 absl::StatusOr<DeviceCurve> FindCurve(const std::string& name_or_path);
 
-// The batch that a server would choose on such a device: the real warm-up, run on the curve. `max_batch_windows` 0: the
-// best one; else that one.
-int LargestBatch(const DeviceCurve& curve, int max_batch_windows);
+// What a server would measure on such a device: the real warm-up, run on the curve.
+WarmupReport WarmUpOn(const DeviceCurve& curve, int max_batch_windows);
 
 }  // namespace culturetag::simulator
 

@@ -55,7 +55,7 @@ ExperimentResult RunExperiment(const Experiment& experiment) {
   ExperimentResult result;
   Setup& setup = result.setup;
   setup.curve = experiment.curve;
-  setup.max_batch_windows = LargestBatch(experiment.curve, experiment.max_batch_windows);
+  setup.max_batch_windows = WarmUpOn(experiment.curve, experiment.max_batch_windows).max_batch_windows;
   setup.replicas = experiment.simulation.replicas;
   setup.balancer = NameOf(experiment.simulation.balancer);
   setup.duration = experiment.simulation.duration;

@@ -1,16 +1,12 @@
-// The server's own queue under a simulated clock: FairQueue, DecideBatch, CostModel, EstimateCompletion and Admit, called in
-// the order in which WindowBatcher calls them.
+// The server's own queue under a simulated clock: FairQueue, BucketsOf, DecideBatch, CostModel, MakeAdmissionCase and Admit,
+// called in the order in which WindowBatcher calls them.
 #ifndef CULTURETAG_SIMULATOR_POLICY_SCHEDULER_H_
 #define CULTURETAG_SIMULATOR_POLICY_SCHEDULER_H_
 
-#include <array>
 #include <memory>
 #include <vector>
 
-#include "batching/completion_estimate.h"
-#include "batching/cost_model.h"
-#include "batching/estimate_correction.h"
-#include "batching/fair_queue.h"
+#include "batching/queue_view.h"
 #include "simulator/scheduler.h"
 
 namespace culturetag::simulator {
@@ -24,7 +20,7 @@ class PolicyScheduler final : public Scheduler {
     FairQueue::Options fairness;
   };
 
-  // `curve` is what the warm-up has measured at the largest batch; later passes refine it.
+  // `curve` is what the warm-up measures; later passes refine it.
   PolicyScheduler(const Options& options, const DeviceCurve& curve);
 
   Outcome Offer(const std::shared_ptr<Request>& request, absl::Time now) override;
@@ -35,18 +31,17 @@ class PolicyScheduler final : public Scheduler {
   void Answered(const Request& request, absl::Time now) override;
 
  private:
-  // What waits, by bucket; in `keys_` and `states_`, whose memory is used again.
-  void LookAtBuckets() const;
+  QueueView View(absl::Time now) const;
+  // `windows` of `request` come, or go if they are fewer than none.
+  void Account(const Request& request, int windows);
 
   const Options options_;
   const std::vector<FullBatch> full_batches_;  // of the one model
   FairQueue queue_;
   CostModel cost_;
   EstimateCorrection correction_;
-  std::array<absl::Duration, kPriorityCount> pending_audio_;  // admitted and not scored yet
+  PendingWork pending_;
   absl::Time device_free_ = absl::InfinitePast();  // when the running batch is expected to end
-  mutable std::vector<BucketKey> keys_;
-  mutable std::vector<BucketState> states_;
 };
 
 }  // namespace culturetag::simulator

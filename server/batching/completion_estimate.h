@@ -8,18 +8,9 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "absl/types/span.h"
-#include "batching/cost_model.h"
-#include "batching/fair_queue.h"
+#include "batching/queue_view.h"
 
 namespace culturetag {
-
-// The passes in which the device works off a model's windows when many wait.
-struct FullBatch {
-  BucketKey key;                // the model, and the length of its full window
-  absl::Duration window_audio;  // of such a window
-  int windows = 1;              // the most in a batch, at least 1
-};
 
 // The device's time for `audio` of the model of `batch`, in such batches.
 absl::Duration DeviceTime(const CostModel& cost, const FullBatch& batch, absl::Duration audio);
@@ -36,10 +27,9 @@ struct NewRequest {
   absl::Duration window_audio;  // of each of its windows
 };
 
-// How long it would take until the request's last window is scored: `device_busy`, the rest of the batch that runs, what
-// fairness serves before it, and its own passes, by `executors` that work side by side. `batches` holds one for each model, in their order.
-absl::Duration EstimateCompletion(const NewRequest& request, absl::Duration device_busy, int executors,
-                                  const FairQueue& queue, const CostModel& cost, absl::Span<const FullBatch> batches);
+// How long it would take until the request's last window is scored: the rest of the batch that runs, what fairness serves
+// before it, and its own passes. Uncorrected (estimate_correction.h).
+absl::Duration EstimateCompletion(const NewRequest& request, const QueueView& view);
 
 }  // namespace culturetag
 

@@ -14,7 +14,8 @@ namespace culturetag {
 class CostModel {
  public:
   // A pass over `windows` windows of `key` took `device_time`. A moving average over about ten passes: enough to smooth
-  // noise, short enough to follow a device that throttles.
+  // noise, short enough to follow a device that throttles. A pass counts for at most four times what was expected of it:
+  // else a device that stalls once for ten seconds would have requests refused long after.
   void Observe(const BucketKey& key, int windows, absl::Duration device_time);
 
   // The device's time for a pass over `windows` windows of `key`. A batch size that wasn't seen costs, for each window, what
@@ -23,12 +24,13 @@ class CostModel {
   absl::Duration Pass(const BucketKey& key, int windows) const;
 
   // Forgets all of a model.
-  void Forget(int model) { costs_.erase(costs_.lower_bound({model, 0}), costs_.lower_bound({model + 1, 0})); }
+  void Forget(int model) { costs_.erase(model); }
 
  private:
-  using CostBySize = std::map<int, absl::Duration>;  // of a pass
+  using CostBySize = std::map<int, absl::Duration>;      // of a pass, by the windows in it
+  using CostByLength = std::map<size_t, CostBySize>;  // by the samples of a window
 
-  std::map<BucketKey, CostBySize> costs_;
+  std::map<int, CostByLength> costs_;  // by model
 };
 
 }  // namespace culturetag

@@ -4,7 +4,8 @@
 // later; under a load above the capacity so much so that most requests would be admitted and then expire. So the estimates
 // of requests that have ended are compared with the time that those took, and new estimates are multiplied by the factor
 // that would have been enough for 99 of 100. It rises by a tenth with every request that took longer, and sinks by a
-// thousandth with every one that didn't: a stochastic approximation of the 99th percentile.
+// thousandth with every one that didn't: a stochastic approximation of the 99th percentile. When the queue runs dry, the
+// overload is over, and what it taught is soon forgotten: else an idle server would go on refusing what it can do.
 //
 // Thread-compatible.
 #ifndef CULTURETAG_BATCHING_ESTIMATE_CORRECTION_H_
@@ -21,6 +22,9 @@ class EstimateCorrection {
 
   // A request with that (uncorrected) estimate has ended after `taken`; InfiniteDuration if it missed its deadline.
   void Observe(absl::Duration estimate, absl::Duration taken);
+
+  // Nothing waits any more, and nothing runs.
+  void RanDry() { log_factor_ /= 2; }
 
  private:
   double log_factor_ = 0;  // within [0, log(20)]

@@ -87,7 +87,7 @@ void FairQueue::Activate(Entry& entry, Client& client) {
   entry.turn_ = turns.entries.insert(turns.entries.end(), &entry);
   Bucket& bucket = buckets_.at(entry.key_);
   bucket.clients[static_cast<size_t>(entry.priority_)].insert({client.virtual_time, &client});
-  bucket.deadlines.insert(entry.deadline_);
+  entry.deadline_place_ = bucket.deadlines.insert(entry.deadline_);
 }
 
 void FairQueue::Remove(Entry& entry) {
@@ -102,20 +102,20 @@ FairQueue::Entry& FairQueue::Next(const BucketKey& key) const {
   return *client.buckets.at(key).entries.front();
 }
 
-void FairQueue::TakeWindow(Entry& entry, absl::Time now) {
+void FairQueue::TakeWindow(Entry& entry, Place place, absl::Time now) {
   Client& client = *entry.joined_;
   Class& in = ClassOf(entry.priority_);
   const double audio = absl::ToDoubleSeconds(entry.window_audio_);
   // A window out of turn, which fills a batch that another client leads, moves no present; and it is free for its class:
-  // it must not cost another of its clients a turn.
-  const bool in_turn = client.virtual_time <= in.active.begin()->first;
-  if (in_turn) {
-    in.present = client.virtual_time;
+  // it must not cost another of its clients a turn. One that leads is always in turn: an earlier client's bucket may not be
+  // ripe, and if the leader weren't charged, nor the present moved, the same client could lead all the time.
+  if (place == Place::kLeads || client.virtual_time <= in.active.begin()->first) {
+    in.present = std::max(in.present, client.virtual_time);
     const Class& other = classes_[1 - static_cast<size_t>(entry.priority_)];
     if (other.waiting_windows == 0 || in.virtual_time <= other.virtual_time) present_ = in.virtual_time;
     in.virtual_time = present_ + audio / ShareOf(entry.priority_);
   }
-  SetVirtualTime(client, entry.priority_, in.present + audio / client.weight);
+  SetVirtualTime(client, entry.priority_, std::max(client.virtual_time, in.present + audio / client.weight));
 
   Client::Turns& turns = client.buckets.at(entry.key_);
   turns.last_turn = ++turns_;
@@ -144,7 +144,7 @@ void FairQueue::Account(Entry& entry, size_t windows) {
   if (entry.waiting_ == 0) {
     const auto turns = client.buckets.find(entry.key_);
     turns->second.entries.erase(entry.turn_);
-    bucket->second.deadlines.erase(bucket->second.deadlines.find(entry.deadline_));
+    bucket->second.deadlines.erase(entry.deadline_place_);
     if (--client.active_entry_count == 0) in.active.erase({client.virtual_time, &client});
     if (turns->second.entries.empty()) {
       bucket->second.clients[priority].erase({client.virtual_time, &client});

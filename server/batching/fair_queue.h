@@ -5,21 +5,32 @@
 //   - Clients of a class share by their weights.
 //   - A client's requests take turns, window by window.
 // The first two are start-time fair queueing (Goyal, Vin, Cheng 1996): a client has a virtual time; the client with the
-// smallest is served next, and with each window it moves to the present, the smallest of all, plus audio / weight; one that
-// was idle starts at the present, so that nobody saves up credit. Of two clients whose windows of one length wait all the
+// smallest is served next, and with each window it moves on by audio / weight; one that was idle starts at the present, the
+// virtual time that was served last, so that nobody saves up credit. It is deficit round robin with a quantum of one window
+// and without its rounds, which would have to visit every client. Of two clients whose windows of one length wait all the
 // time, with weights w1 and w2 and windows of L seconds, the audio served differs, after division by the weights, by at most
-// L / w1 + L / w2.
+// L / w1 + L / w2. Each is within one window, or one for each time that its weight exceeds the mean, of its exact share.
 //
 // Only windows of one bucket, a model and an exact length, share a batch. The bucket whose next window has the smallest
-// virtual time leads; the batch is then filled from that bucket alone. Places that nobody else's windows fit are free: a
-// client is never more than one window ahead of the present, so that it never has to wait for having used them. So neither
-// a rare length nor a common one can starve: with C clients in a class that wait all the time, a largest batch that takes t,
-// and bulk with a share of one window in k, a client's next window is on the device within
-//     max_queue_delay + (C + 1 + ceil(C / (k - 1))) * t
-// since each other client leads at most one batch before it, one more may be running, and the other class leads at most one
-// for every k - 1.
+// virtual time leads; the batch is then filled from that bucket alone. Places that nobody else's windows fit are free: they
+// move a client to at most one window after the present.
 //
-// Every operation takes time that doesn't depend on how many requests or windows wait, but for a factor log(clients).
+// So neither a rare length nor a common one can starve. Let a client of weight w wait with a window, none of its windows be
+// longer than L, and C others of its class wait all the time, with weights w_j and no window shorter than l_j; let no window
+// of the class be longer than K, none of the other class be shorter than m, and the other class have a share of s. Then the
+// client's next window is scored within
+//     (N + M + 3) * t,  N = sum over j of 1 + floor((L / w) / (l_j / w_j)),
+//                       M = 1 + floor((N + 1) * (K / (1 - s)) / (m / s)),
+// t being what the longest pass takes: another client leads from no earlier than the present until it has passed this one,
+// which is at most L / w after the present; of the other class the same holds; one batch may be running, one be staged, and
+// the last is its own. With equal weights and lengths, and bulk with an eighth, that is (2C + 4 + floor((2C + 1) / 7)) * t. A
+// max_queue_delay adds N + 1 times itself, since a bucket waits for it anew after each of its turns. A client's windows of
+// several lengths take turns, too: with B lengths that wait, each has every B-th of its turns.
+//
+// Pushing, taking and removing an entry take times that don't depend on how many requests or windows wait, but for a factor
+// log(clients) + log(lengths); taking moves its client in as many buckets as that client has lengths that wait. Buckets looks
+// at every bucket and AudioAhead at every client.
+//
 // No locks, no clock: thread-compatible.
 #ifndef CULTURETAG_BATCHING_FAIR_QUEUE_H_
 #define CULTURETAG_BATCHING_FAIR_QUEUE_H_
@@ -88,7 +99,9 @@ class FairQueue {
     size_t waiting_ = 0;
     absl::Duration to_come_;
     Client* joined_ = nullptr;          // nullptr while nothing of it waits or is to come
-    std::list<Entry*>::iterator turn_;  // among its client's entries of its bucket, while windows wait
+    // While windows wait: its place among its client's entries of its bucket, and among the bucket's deadlines.
+    std::list<Entry*>::iterator turn_;
+    std::multiset<absl::Time>::iterator deadline_place_;
   };
 
   // Idle clients are kept until the present has caught up with their virtual time, but no more of them than this.
@@ -110,8 +123,9 @@ class FairQueue {
   // The entry whose window is next in `key`, which has waiting windows.
   Entry& Next(const BucketKey& key) const;
 
-  // Takes one window of `entry`, which is Next of its bucket.
-  void TakeWindow(Entry& entry, absl::Time now);
+  // Takes one window of `entry`, which is Next of its bucket: the first one of a batch, or one that fills it.
+  enum class Place { kLeads, kFills };
+  void TakeWindow(Entry& entry, Place place, absl::Time now);
 
   bool empty() const { return buckets_.empty(); }
   // Whether a window of that bucket waits.
@@ -144,7 +158,7 @@ class FairQueue {
   };
   struct Class {
     double virtual_time = 0;  // of the class against the other one
-    // The virtual time at which the last window in turn was taken.
+    // The largest virtual time at which a window in turn was taken.
     double present = 0;
     int waiting_windows = 0;
     absl::Duration audio;  // that waits or is to come

@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
-#include "batching/completion_estimate.h"
+#include "batching/queue_view.h"
 #include "batching/warmup.h"
 #include "inference/model_spec.h"
 
@@ -26,7 +26,6 @@ class ModelTable {
     State state = State::kFree;
     std::string name;
     int sample_rate_hz = 0;
-    absl::Duration pending_audio;
     int batches = 0;  // taken by executors and not ended
     std::vector<absl::StatusOr<WarmupReport>> warmups;  // of the executors whose warm-up of it has ended
   };

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <list>
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -21,11 +22,6 @@ namespace culturetag {
 
 class WindowBatcher::Submission final : public FairQueue::Entry, public std::enable_shared_from_this<Submission> {
  public:
-  struct WaitingWindow {
-    std::vector<float> samples;
-    absl::Time pushed;
-  };
-
   Submission(ScoringRequest request, absl::Duration window_audio, Callback callback_in)
       : Entry({request.model, request.window_samples}, std::move(request.client), request.priority, window_audio, request.deadline),
         hidden_states(request.hidden_states),
@@ -63,6 +59,7 @@ class WindowBatcher::Submission final : public FairQueue::Entry, public std::ena
   int64_t accounted_windows = 0;                       // of pending_windows, in the batcher's account
   absl::Time oldest_on_device = absl::InfiniteFuture();  // when the oldest window was pushed that an executor has
   std::list<std::shared_ptr<Submission>>::iterator live;  // in the batcher's list, until it has ended
+  std::multimap<absl::Time, Submission*>::iterator expiry;  // among the batcher's deadlines, likewise
 };
 
 }  // namespace culturetag

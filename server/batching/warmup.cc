@@ -70,16 +70,26 @@ bool Pays(absl::Duration pass, absl::Duration window, absl::Duration best) {
 
 // Doubles the batch while that pays; see the header.
 absl::Status MeasureLargestBatch(WarmupRunner& runner, WarmupReport& report) {
-  CULTURETAG_ASSIGN_OR_RETURN(report.window_device_time, runner.RunWarm(1));
-  report.max_batch_windows = 1;
-  for (int windows = 2; windows <= kLargestBatch; windows *= 2) {
+  for (int windows = 1; windows <= kLargestBatch; windows *= 2) {
     const absl::StatusOr<absl::Duration> pass = runner.RunWarm(windows);
-    if (absl::IsResourceExhausted(pass.status())) break;
+    if (windows > 1 && absl::IsResourceExhausted(pass.status())) break;
     CULTURETAG_RETURN_IF_ERROR(pass.status());
-    if (!Pays(*pass, *pass / windows, report.window_device_time)) break;
+    if (windows > 1 && !Pays(*pass, *pass / windows, report.window_device_time)) break;
     report.window_device_time = *pass / windows;
     report.max_batch_windows = windows;
+    report.passes[windows] = *pass;
   }
+  return absl::OkStatus();
+}
+
+// The same report on a batch that was decided on elsewhere.
+absl::Status MeasureGivenBatch(WarmupRunner& runner, int max_batch_windows, WarmupReport& report) {
+  for (int windows = 1; windows < max_batch_windows; windows *= 2) {
+    CULTURETAG_ASSIGN_OR_RETURN(report.passes[windows], runner.RunWarm(windows));
+  }
+  CULTURETAG_ASSIGN_OR_RETURN(report.passes[max_batch_windows], runner.RunWarm(max_batch_windows));
+  report.max_batch_windows = max_batch_windows;
+  report.window_device_time = report.passes[max_batch_windows] / max_batch_windows;
   return absl::OkStatus();
 }
 
@@ -90,15 +100,10 @@ absl::StatusOr<WarmupReport> WarmUp(TaggingModel& model, int max_batch_windows, 
   const absl::Time start = clock.Now();
   WarmupRunner runner(model, clock, stop, between);
   WarmupReport report;
-  if (max_batch_windows == 0) {
-    CULTURETAG_RETURN_IF_ERROR(MeasureLargestBatch(runner, report));
-  } else {
-    report.max_batch_windows = max_batch_windows;
-    CULTURETAG_ASSIGN_OR_RETURN(const absl::Duration pass, runner.RunWarm(max_batch_windows));
-    report.window_device_time = pass / max_batch_windows;
-  }
+  CULTURETAG_RETURN_IF_ERROR(max_batch_windows == 0 ? MeasureLargestBatch(runner, report)
+                                                    : MeasureGivenBatch(runner, max_batch_windows, report));
   for (int windows = report.max_batch_windows - 1; windows >= 1; --windows) {
-    CULTURETAG_RETURN_IF_ERROR(runner.Run(windows).status());
+    if (report.passes.count(windows) == 0) CULTURETAG_RETURN_IF_ERROR(runner.Run(windows).status());
   }
   report.duration = clock.Now() - start;
   return report;

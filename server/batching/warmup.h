@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -19,14 +20,18 @@ namespace culturetag {
 struct WarmupReport {
   int max_batch_windows = 1;           // the largest batch to send
   absl::Duration window_device_time;   // for each window of such a batch
+  std::map<int, absl::Duration> passes;  // what a pass takes, by its windows: of the largest batch and of powers of two below
   absl::Duration duration;             // of the warm-up
 };
 
 // Runs `model` on noise. With `max_batch_windows` 0 it doubles the batch, up to kLargestBatch or until the device's memory
 // is full, as long as that pays: it must make each window at least a twentieth cheaper, or, where a pass takes no more than
-// 250 ms, at most a twentieth dearer. Otherwise it takes `max_batch_windows`. Then it runs every smaller batch once. Before
-// each pass it calls `between`, so that a device that serves other models goes on with that. CANCELLED as soon as `stop` is
-// set; any other error is the model's.
+// 250 ms, at most a twentieth dearer. Otherwise it takes `max_batch_windows`. Then it runs every smaller batch that it hasn't
+// run yet. Before each pass it calls `between`, so that a device that serves other models goes on with that. CANCELLED as
+// soon as `stop` is set; any other error is the model's.
+//
+// Windows have the model's full length: others are the clients' to choose, in every length, and what they cost is learnt as
+// they come.
 absl::StatusOr<WarmupReport> WarmUp(TaggingModel& model, int max_batch_windows, Clock& clock, const std::atomic<bool>& stop,
                                     const std::function<void()>& between = [] {});
 

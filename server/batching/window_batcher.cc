@@ -1,9 +1,10 @@
 #include "batching/window_batcher.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/status_macros.h"
-#include "batching/admission.h"
+#include "batching/completion_estimate.h"
 #include "batching/submission.h"
 
 namespace culturetag {
@@ -31,6 +32,7 @@ WindowBatcher::WindowBatcher(const Options& options, std::vector<std::vector<Tag
     executors_.push_back(std::make_unique<Executor>(index, options.max_batch_windows, host, clock, metrics));
     for (size_t slot = 0; slot < models.size(); ++slot) executors_.back()->Add(static_cast<int>(slot), *models[slot]);
   }
+  expiry_ = std::thread([this] { RunExpiry(); });
 }
 
 WindowBatcher::~WindowBatcher() {
@@ -40,6 +42,7 @@ WindowBatcher::~WindowBatcher() {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
   }
+  expiry_.join();
   executors_.clear();
 }
 
@@ -56,6 +59,8 @@ absl::StatusOr<std::shared_ptr<WindowBatcher::Submission>> WindowBatcher::Open(S
   submission->opened = clock_.Now();
   submission->estimate = estimate;
   submission->live = live_.insert(live_.end(), submission);
+  submission->expiry = deadlines_.emplace(submission->deadline(), submission.get());
+  if (submission->expiry == deadlines_.begin()) ++earlier_deadlines_;
   queue_.Expect(*submission, window_audio * submission->expected_windows);
   Account(*submission);
   return submission;
@@ -88,15 +93,19 @@ void WindowBatcher::Close(const std::shared_ptr<Submission>& submission) {
 }
 
 void WindowBatcher::Cancel(const std::shared_ptr<Submission>& submission, WasteReason reason, absl::Status status) {
-  std::shared_ptr<Callback> callback;
+  std::vector<Delivery> last;
   {
     absl::MutexLock lock(&mutex_);
     if (submission->ended) return;
     submission->waste_reason = reason;
     if (reason == WasteReason::kExpired) submission->ObserveEnd(correction_, absl::InfiniteDuration());
-    callback = End(*submission);
+    last.push_back(End(*submission, std::move(status)));
   }
-  (*callback)(std::move(status));
+  CallBack(last);
+}
+
+void WindowBatcher::CallBack(std::vector<Delivery>& deliveries) {
+  for (Delivery& one : deliveries) (*one.callback)(std::move(one.result));
 }
 
 void WindowBatcher::HurryUp() {
@@ -107,29 +116,28 @@ void WindowBatcher::HurryUp() {
 
 bool WindowBatcher::Drain(absl::Time deadline) {
   HurryUp();
-  std::vector<std::shared_ptr<Callback>> cut_off;
+  std::vector<Delivery> cut_off;
   {
     absl::MutexLock lock(&mutex_);
     draining_ = true;
     if (clock_.AwaitUntil(mutex_, absl::Condition(this, &WindowBatcher::NothingPending), deadline)) return true;
-    while (!live_.empty()) cut_off.push_back(End(*live_.front()));
+    const absl::Status late = absl::UnavailableError("the server shut down before the audio was scored");
+    while (!live_.empty()) cut_off.push_back(End(*live_.front(), late));
   }
-  for (const auto& callback : cut_off) (*callback)(absl::UnavailableError("the server shut down before the audio was scored"));
+  CallBack(cut_off);
   return false;
 }
 
 QueueSnapshot WindowBatcher::Snapshot() const {
   absl::MutexLock lock(&mutex_);
   QueueSnapshot snapshot;
-  snapshot.pending_windows = static_cast<int>(pending_windows_);
+  snapshot.pending_windows = static_cast<int>(pending_.windows());
   absl::Time oldest = clock_.Now();
   for (const std::shared_ptr<Submission>& submission : live_) oldest = std::min(oldest, submission->oldest_window());
   snapshot.oldest_pending = clock_.Now() - oldest;
-  for (int slot = 0; slot < models_.size(); ++slot) {
-    const absl::Duration audio = models_.at(slot).pending_audio;
-    if (audio <= absl::ZeroDuration()) continue;
+  for (const auto& [model, audio] : pending_.audio_of_model()) {
     snapshot.pending_audio += audio;
-    snapshot.estimated_wait += DeviceTime(cost_, models_.full_batch(slot), audio) / devices_.size();
+    snapshot.estimated_wait += DeviceTime(cost_, models_.full_batch(model), audio) / devices_.size();
   }
   return snapshot;
 }
@@ -141,49 +149,73 @@ absl::Status WindowBatcher::CheckAdmission(const ScoringRequest& request, absl::
     return absl::UnavailableError("the server is shutting down; try another replica");
   }
   if (!request.expected_windows.has_value()) return absl::OkStatus();
-  const absl::Time now = clock_.Now();
-  absl::Duration busy = absl::InfiniteDuration();  // until the first executor is free
-  for (const DeviceState& device : devices_) busy = std::min(busy, device.Busy(now));
-  const auto executors = static_cast<int>(devices_.size());
-  AdmissionCase admission;
-  admission.pending_audio = pending_audio_of_class_[static_cast<size_t>(request.priority)];
+  const QueueView view = View();
   const FullBatch& full = models_.full_batch(request.model);
-  admission.max_queued_audio = options_.max_queued_audio > absl::ZeroDuration()
-                                   ? options_.max_queued_audio
-                                   : std::max(kLeastQueuedAudio, AudioWithin(cost_, full, executors, kQueueTime));
-  admission.audio = window_audio * *request.expected_windows;
-  admission.excess_time =
-      DeviceTime(cost_, full, admission.pending_audio + admission.audio - admission.max_queued_audio) / executors;
-  estimate = EstimateCompletion({{request.model, request.window_samples}, request.client, request.priority,
-                                 static_cast<int>(*request.expected_windows), window_audio},
-                                busy, executors, queue_, cost_, models_.full_batches());
-  admission.completion = correction_.Corrected(*estimate);
-  admission.time_left = request.deadline - now;
+  const absl::Duration max_queued_audio =
+      options_.max_queued_audio > absl::ZeroDuration()
+          ? options_.max_queued_audio
+          : std::max(kLeastQueuedAudio, AudioWithin(cost_, full, view.executors, kQueueTime));
+  const NewRequest wanted = {{request.model, request.window_samples}, request.client, request.priority,
+                             static_cast<int>(*request.expected_windows), window_audio};
+  const AdmissionCase admission = MakeAdmissionCase(wanted, request.deadline - clock_.Now(), max_queued_audio, view);
+  estimate = admission.estimate;
   return Admit(admission, reject);
+}
+
+QueueView WindowBatcher::View() const {
+  const absl::Time now = clock_.Now();
+  absl::Duration busy = absl::InfiniteDuration();
+  for (const DeviceState& device : devices_) busy = std::min(busy, device.Busy(now));
+  return {queue_, cost_, models_.full_batches(), pending_, correction_, static_cast<int>(devices_.size()), busy};
 }
 
 void WindowBatcher::Account(Submission& submission) {
   const int64_t change = submission.pending_windows() - submission.accounted_windows;
+  if (change == 0) return;
   submission.accounted_windows += change;
-  pending_windows_ += change;
-  models_.at(submission.key().first).pending_audio += submission.window_audio() * change;
-  pending_audio_of_class_[static_cast<size_t>(submission.priority())] += submission.window_audio() * change;
+  pending_.Add(submission, change);
+  if (pending_.windows() == 0) correction_.RanDry();
 }
 
-std::shared_ptr<WindowBatcher::Callback> WindowBatcher::End(Submission& submission) {
-  auto callback = std::move(submission.callback);
+void WindowBatcher::Leave(Submission& submission) {
   submission.ended = true;
-  submission.windows.clear();
+  submission.callback.reset();  // it may hold whoever holds the submission
   queue_.Remove(submission);
   Account(submission);
+  deadlines_.erase(submission.expiry);
   live_.erase(submission.live);  // last: it may have been the only owner
-  return callback;
+}
+
+WindowBatcher::Delivery WindowBatcher::End(Submission& submission, absl::Status status) {
+  Delivery last = {std::move(submission.callback), std::move(status), std::exchange(submission.windows, {})};
+  Leave(submission);
+  return last;
 }
 
 void WindowBatcher::EndIfDone(Submission& submission) {
   if (!submission.closed || submission.unscored > 0 || submission.ended) return;
   submission.ObserveEnd(correction_, clock_.Now() - submission.opened);
-  End(submission);
+  Leave(submission);
+}
+
+WindowBatcher::Delivery WindowBatcher::Expire(Submission& submission) {
+  submission.waste_reason = WasteReason::kExpired;
+  submission.ObserveEnd(correction_, absl::InfiniteDuration());
+  return End(submission, absl::DeadlineExceededError("the deadline passed while the audio waited for the device"));
+}
+
+void WindowBatcher::RunExpiry() {
+  while (true) {
+    std::vector<Delivery> expired;
+    {
+      absl::MutexLock lock(&mutex_);
+      AwaitChange(earlier_deadlines_, deadlines_.empty() ? absl::InfiniteFuture() : deadlines_.begin()->first);
+      if (stopping_) return;
+      const absl::Time now = clock_.Now();
+      while (!deadlines_.empty() && deadlines_.begin()->first <= now) expired.push_back(Expire(*deadlines_.begin()->second));
+    }
+    CallBack(expired);
+  }
 }
 
 // --- Executors ---
@@ -204,7 +236,7 @@ absl::optional<Batch> WindowBatcher::TakeBatch(int executor) {
         ++models_.at(batch->key.first).batches;
       }
     }
-    for (Delivery& one : expired) (*one.callback)(std::move(one.result));
+    CallBack(expired);
     if (batch.has_value()) return batch;
   }
 }
@@ -218,13 +250,11 @@ absl::optional<WindowBatcher::Turn> WindowBatcher::AwaitTurn(DeviceState& device
       if (device.sick && clock_.Now() >= device.probe_at) return Turn();
       AwaitChange(queue_changes_, device.sick ? device.probe_at : absl::InfiniteFuture());
     } else {
-      const auto buckets = Buckets();
-      std::vector<BucketState> states;
-      for (const auto& [key, state] : buckets) states.push_back(state);
+      const WaitingBuckets buckets = BucketsOf(queue_, cost_, models_.full_batches());
       const BatchPolicyOptions policy = {options_.max_queue_delay};
-      const absl::optional<BatchDecision> decision = DecideBatch(states, policy, hurrying_, clock_.Now());
-      if (decision.has_value()) return Turn{std::make_pair(buckets[decision->bucket].first, *decision)};
-      AwaitChange(queue_changes_, NextDecisionTime(states, policy));
+      const absl::optional<BatchDecision> decision = DecideBatch(buckets.states, policy, hurrying_, clock_.Now());
+      if (decision.has_value()) return Turn{std::make_pair(buckets.keys[decision->bucket], *decision)};
+      AwaitChange(queue_changes_, NextDecisionTime(buckets.states, policy));
     }
   }
   return absl::nullopt;
@@ -264,18 +294,16 @@ Batch WindowBatcher::FormBatch(const BucketKey& key, const BatchDecision& decisi
   while (batch.entries.size() < static_cast<size_t>(decision.windows) && queue_.has(batch.key)) {
     const auto submission = static_cast<Submission&>(queue_.Next(batch.key)).shared_from_this();
     if (submission->deadline() <= now) {
-      submission->waste_reason = WasteReason::kExpired;
-      submission->ObserveEnd(correction_, absl::InfiniteDuration());
-      expired.push_back({End(*submission),
-                         absl::DeadlineExceededError("the deadline passed while the audio waited for the device")});
+      expired.push_back(Expire(*submission));  // before RunExpiry has come to it
       continue;
     }
-    Submission::WaitingWindow& window = submission->windows.front();
+    WaitingWindow& window = submission->windows.front();
+    const auto place = batch.entries.empty() ? FairQueue::Place::kLeads : FairQueue::Place::kFills;
     submission->oldest_on_device = std::min(submission->oldest_on_device, window.pushed);
     batch.entries.push_back({submission, submission->taken++, std::move(window.samples), window.pushed});
     submission->windows.pop_front();
     batch.hidden_states |= submission->hidden_states;
-    queue_.TakeWindow(*submission, now);
+    queue_.TakeWindow(*submission, place, now);
   }
   return batch;
 }
@@ -305,16 +333,14 @@ void WindowBatcher::PassEnded(int executor, Batch batch, PassResult result) {
       if (submission.ended) {
         metrics_.RecordWasted(submission.waste_reason, 1);
       } else if (!result.outputs[i].ok()) {
-        deliveries.push_back({End(submission), result.outputs[i].status()});
+        deliveries.push_back(End(submission, result.outputs[i].status()));
       } else {
         deliveries.push_back(Score(submission, entry, *std::move(result.outputs[i]), result.start));
       }
     }
   }
   metrics_.RecordBatch(static_cast<int>(batch.entries.size()), batch.reason, result.device_time);
-  WorkerPool::Work call_back = [deliveries = std::move(deliveries)]() mutable {
-    for (Delivery& one : deliveries) (*one.callback)(std::move(one.result));
-  };
+  WorkerPool::Work call_back = [deliveries = std::move(deliveries)]() mutable { CallBack(deliveries); };
   if (!completions_.TrySchedule(std::move(call_back))) std::move(call_back)();
 }
 
@@ -352,15 +378,6 @@ void WindowBatcher::HealthChanged(int executor, bool well) {
     ++queue_changes_;  // who only probes may have changed
   }
   if (was_well != is_well) options_.on_device_health(is_well);
-}
-
-std::vector<std::pair<BucketKey, BucketState>> WindowBatcher::Buckets() const {
-  auto buckets = queue_.Buckets();
-  for (auto& [key, state] : buckets) {
-    state.max_batch_windows = models_.full_batch(key.first).windows;
-    state.latest_start -= cost_.Pass(key, std::min(state.waiting_windows, state.max_batch_windows));
-  }
-  return buckets;
 }
 
 }  // namespace culturetag

@@ -4,8 +4,8 @@
 //   - A batch holds windows of one model and one exact length.
 //   - Turns go by fairness between bulk and interactive work, between clients by weight, and between a client's requests,
 //     window by window (fair_queue.h): a long track doesn't hold up the clips that come after it.
-//   - A cancelled request's windows leave the queue at once, also while the device is busy, and a window whose deadline has
-//     passed is never sent to the device.
+//   - The windows of a request that is cancelled, or whose deadline passes, leave the queue at once, also while the device is
+//     busy, and are never sent to it.
 //   - What is queued is bounded by its duration, max_queued_audio. What can't be taken, or can't meet its deadline by the
 //     present estimate, is refused at once, with the time after which a retry makes sense (admission.h).
 //   - Every window of an accepted request is scored once and called back for, unless the request ends with an error.
@@ -18,12 +18,14 @@
 #ifndef CULTURETAG_BATCHING_WINDOW_BATCHER_H_
 #define CULTURETAG_BATCHING_WINDOW_BATCHER_H_
 
-#include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -35,14 +37,13 @@
 #include "absl/types/optional.h"
 #include "base/clock.h"
 #include "base/worker_pool.h"
+#include "batching/admission.h"
 #include "batching/batch_policy.h"
-#include "batching/completion_estimate.h"
-#include "batching/cost_model.h"
 #include "batching/device_state.h"
-#include "batching/estimate_correction.h"
 #include "batching/executor.h"
 #include "batching/fair_queue.h"
 #include "batching/model_table.h"
+#include "batching/queue_view.h"
 #include "inference/tagging_model.h"
 #include "observability/metrics.h"
 
@@ -171,11 +172,17 @@ class WindowBatcher final : private ExecutorHost {
   struct Turn {
     absl::optional<std::pair<BucketKey, BatchDecision>> batch;
   };
-  // A call of a callback, to be made without the lock.
+  struct WaitingWindow {
+    std::vector<float> samples;
+    absl::Time pushed;
+  };
+  // A call of a callback, to be made without the lock; and windows to be freed without it, which takes its time.
   struct Delivery {
     std::shared_ptr<Callback> callback;
     absl::StatusOr<ScoredWindow> result;
+    std::deque<WaitingWindow> dropped = {};
   };
+  static void CallBack(std::vector<Delivery>& deliveries);
 
   // ExecutorHost.
   void WarmupEnded(int executor, int model, absl::StatusOr<WarmupReport> report) override ABSL_LOCKS_EXCLUDED(mutex_);
@@ -196,10 +203,10 @@ class WindowBatcher final : private ExecutorHost {
   // The batch that was decided on; without entries if all of them have expired.
   Batch FormBatch(const BucketKey& key, const BatchDecision& decision, std::vector<Delivery>& expired)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  std::vector<std::pair<BucketKey, BucketState>> Buckets() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void LearnFrom(DeviceState& device, const Batch& batch, const PassResult& result) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Requests.
+  QueueView View() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   // Sets `estimate` to the uncorrected estimate, if the request's length is known.
   absl::Status CheckAdmission(const ScoringRequest& request, absl::Duration window_audio,
                               absl::optional<absl::Duration>& estimate, RejectReason* reject) const
@@ -208,8 +215,13 @@ class WindowBatcher final : private ExecutorHost {
   void Account(Submission& submission) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Delivery Score(Submission& submission, Batch::Entry& entry, WindowOutput output, absl::Time taken)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Takes what waits of `submission` out of the queue and out of the account, and returns its callback.
-  std::shared_ptr<Callback> End(Submission& submission) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes what waits of `submission` out of the queue and out of the account.
+  void Leave(Submission& submission) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Leaves with an error, and returns the call that says so.
+  Delivery End(Submission& submission, absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Delivery Expire(Submission& submission) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Ends each request as soon as its deadline passes.
+  void RunExpiry() ABSL_LOCKS_EXCLUDED(mutex_);
   void EndIfDone(Submission& submission) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool NothingPending() const ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return live_.empty(); }
 
@@ -223,8 +235,9 @@ class WindowBatcher final : private ExecutorHost {
   FairQueue queue_ ABSL_GUARDED_BY(mutex_);
   uint64_t queue_changes_ ABSL_GUARDED_BY(mutex_) = 0;
   std::list<std::shared_ptr<Submission>> live_ ABSL_GUARDED_BY(mutex_);  // accepted and not ended, oldest first
-  int64_t pending_windows_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::array<absl::Duration, kPriorityCount> pending_audio_of_class_ ABSL_GUARDED_BY(mutex_);
+  std::multimap<absl::Time, Submission*> deadlines_ ABSL_GUARDED_BY(mutex_);  // of the live ones
+  uint64_t earlier_deadlines_ ABSL_GUARDED_BY(mutex_) = 0;  // that came before all others
+  PendingWork pending_ ABSL_GUARDED_BY(mutex_);
   CostModel cost_ ABSL_GUARDED_BY(mutex_);
   EstimateCorrection correction_ ABSL_GUARDED_BY(mutex_);
   ModelTable models_ ABSL_GUARDED_BY(mutex_);
@@ -235,7 +248,8 @@ class WindowBatcher final : private ExecutorHost {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
   WorkerPool completions_;  // calls back, so that no device idles while responses are built
-  std::vector<std::unique_ptr<Executor>> executors_;  // last, so that they start when the rest is there
+  std::vector<std::unique_ptr<Executor>> executors_;  // last, with the thread, so that they start when the rest is there
+  std::thread expiry_;
 };
 
 }  // namespace culturetag

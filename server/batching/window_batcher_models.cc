@@ -62,7 +62,7 @@ void WindowBatcher::StopWarmup() {
 void WindowBatcher::WarmupEnded(int, int model, absl::StatusOr<WarmupReport> report) {
   absl::MutexLock lock(&mutex_);
   if (report.ok()) {
-    cost_.Observe(models_.full_batch(model).key, report->max_batch_windows, report->window_device_time * report->max_batch_windows);
+    for (const auto& [windows, pass] : report->passes) cost_.Observe(models_.full_batch(model).key, windows, pass);
   }
   models_.WarmupEnded(model, std::move(report));
   warm_ = warm_ || models_.AllWarmupsEnded();

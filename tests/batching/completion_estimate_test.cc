@@ -19,8 +19,8 @@ class CompletionEstimateTest : public testing::Test {
 
   // For a request of mine to the first model.
   absl::Duration Estimate(int windows, absl::Duration device_busy, int executors = 1) {
-    return EstimateCompletion({{0, 1000}, "me", Priority::kInteractive, windows, absl::Seconds(1)}, device_busy, executors,
-                              queue_, cost_, batches_);
+    return EstimateCompletion({{0, 1000}, "me", Priority::kInteractive, windows, absl::Seconds(1)},
+                              {queue_, cost_, batches_, {}, {}, executors, device_busy});
   }
 
   CostModel cost_;

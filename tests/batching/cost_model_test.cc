@@ -54,11 +54,22 @@ TEST(CostModelTest, FollowsADeviceThatThrottles) {
   EXPECT_LE(cost.Pass(kFull, 1), absl::Milliseconds(200));
 }
 
+TEST(CostModelTest, CountsAStallForFourPasses) {
+  CostModel cost;
+  cost.Observe(kFull, 1, absl::Milliseconds(50));
+  cost.Observe(kFull, 1, absl::Seconds(10));
+  EXPECT_EQ(cost.Pass(kFull, 1), absl::Milliseconds(0.9 * 50 + 0.1 * 200));
+  cost.Observe({0, 500}, 1, absl::Seconds(10));
+  EXPECT_EQ(cost.Pass({0, 500}, 1), 2 * cost.Pass(kFull, 1));
+}
+
 TEST(CostModelTest, ForgetsLengthsWhenClientsSendTooManyButNotTheFullWindow) {
   CostModel cost;
   cost.Observe({0, 100000}, 1, absl::Seconds(1));
   for (size_t length = 1; length < 5000; ++length) cost.Observe({0, length}, 1, absl::Milliseconds(1));
   EXPECT_EQ(cost.Pass({0, 100000}, 1), absl::Seconds(1));
+  cost.Observe({1, 100000}, 1, absl::Seconds(3));  // another model's has a place of its own
+  EXPECT_EQ(cost.Pass({1, 100000}, 1), absl::Seconds(3));
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ TEST(EstimateCorrectionTest, TrustsEstimatesThatAreEnough) {
 
 TEST(EstimateCorrectionTest, DoublesEstimatesAfterAFewMisses) {
   EstimateCorrection correction;
-  for (int i = 0; i < 6; ++i) correction.Observe(kEstimate, absl::InfiniteDuration());
+  for (int i = 0; i < 8; ++i) correction.Observe(kEstimate, absl::InfiniteDuration());
   EXPECT_GT(correction.Corrected(kEstimate), 2 * kEstimate);
 }
 
@@ -25,6 +25,13 @@ TEST(EstimateCorrectionTest, IsBounded) {
   EstimateCorrection correction;
   for (int i = 0; i < 1000; ++i) correction.Observe(kEstimate, absl::InfiniteDuration());
   EXPECT_NEAR(absl::ToDoubleSeconds(correction.Corrected(kEstimate)), 20, 0.001);
+}
+
+TEST(EstimateCorrectionTest, SoonForgetsAnOverloadWhenTheQueueRunsDry) {
+  EstimateCorrection correction;
+  for (int i = 0; i < 1000; ++i) correction.Observe(kEstimate, absl::InfiniteDuration());
+  for (int i = 0; i < 6; ++i) correction.RanDry();
+  EXPECT_LT(correction.Corrected(kEstimate), 1.05 * kEstimate);
 }
 
 TEST(EstimateCorrectionTest, IsEnoughForNinetyNineOfAHundred) {

@@ -39,6 +39,16 @@ TEST_F(WarmupTest, GrowsTheBatchAsLongAsThatSavesATwentiethOfAWindow) {
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->max_batch_windows, 64);
   EXPECT_EQ(report->window_device_time, absl::Microseconds(106250));
+  EXPECT_EQ(report->passes.at(1), absl::Milliseconds(500));
+  EXPECT_EQ(report->passes.at(8), absl::Milliseconds(1200));
+}
+
+TEST_F(WarmupTest, TimesPowersOfTwoBelowABatchThatItIsGiven) {
+  model_.SetCost(absl::Milliseconds(10), absl::Milliseconds(1));
+  const auto report = WarmUp(model_, 5, clock_, stop_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->passes, (std::map<int, absl::Duration>{{1, absl::Milliseconds(11)}, {2, absl::Milliseconds(12)},
+                                                           {4, absl::Milliseconds(14)}, {5, absl::Milliseconds(15)}}));
 }
 
 TEST_F(WarmupTest, RunsEverySizeUpToTheLargestSoThatNoneIsColdLater) {

@@ -60,10 +60,10 @@ TEST(DeviceCurveTest, NamesThePresetsToWhomItKnowsNothingOf) {
 }
 
 TEST(DeviceCurveTest, GetsTheBatchesThatTheServersWarmUpChooses) {
-  EXPECT_EQ(LargestBatch(*FindCurve("cpu-demo"), 0), 2);
-  EXPECT_EQ(LargestBatch(*FindCurve("cpu-95m"), 0), 1);
-  EXPECT_EQ(LargestBatch(*FindCurve("gpu-assumed"), 0), 64);
-  EXPECT_EQ(LargestBatch(*FindCurve("cpu-95m"), 3), 3);
+  EXPECT_EQ(WarmUpOn(*FindCurve("cpu-demo"), 0).max_batch_windows, 2);
+  EXPECT_EQ(WarmUpOn(*FindCurve("cpu-95m"), 0).max_batch_windows, 1);
+  EXPECT_EQ(WarmUpOn(*FindCurve("gpu-assumed"), 0).max_batch_windows, 64);
+  EXPECT_EQ(WarmUpOn(*FindCurve("cpu-95m"), 3).max_batch_windows, 3);
 }
 
 }  // namespace

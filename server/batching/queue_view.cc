@@ -1,0 +1,18 @@
+#include "batching/queue_view.h"
+
+#include <algorithm>
+
+namespace culturetag {
+
+WaitingBuckets BucketsOf(const FairQueue& queue, const CostModel& cost, absl::Span<const FullBatch> full_batches) {
+  WaitingBuckets waiting;
+  for (const auto& [key, state] : queue.Buckets()) {
+    waiting.keys.push_back(key);
+    BucketState& filled = waiting.states.emplace_back(state);
+    filled.max_batch_windows = full_batches[static_cast<size_t>(key.first)].windows;
+    filled.latest_start -= cost.Pass(key, std::min(filled.waiting_windows, filled.max_batch_windows));
+  }
+  return waiting;
+}
+
+}  // namespace culturetag
