@@ -1,23 +1,31 @@
 """What the benches share: the load generator, what processes use, clips, and tables."""
 
+import contextlib
+import dataclasses
+import hashlib
 import io
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATOR = ROOT / "build/bench/load"
 CULTURETAG_TAG = "culturetag.v1.TaggingService/Tag"
+WINDOWS_TOTAL = "culturetag_windows_total"
 
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
 from culturetag.v1 import tagging_pb2
+from long_streams import cheap_bundle
+from real_server import Server
 
 
 def build_generator() -> None:
@@ -74,6 +82,53 @@ def file_request(file: bytes, **options) -> bytes:
     return tagging_pb2.TagRequest(audio=tagging_pb2.Audio(encoded=file), **options).SerializeToString()
 
 
+class _Nothing(torch.nn.Module):
+    """Hidden states `[B, L, D]` of zeros for samples `[B, T]`."""
+
+    def __init__(self, layer_count: int, hidden_size: int):
+        super().__init__()
+        self.layer_count = layer_count
+        self.hidden_size = hidden_size
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        return torch.zeros((samples.size(0), self.layer_count, self.hidden_size), device=samples.device)
+
+
+def null_bundle(folder: Path) -> Path:
+    """A bundle of six heads whose backbone computes nothing, so that what is left is the server's own work."""
+    bundle = cheap_bundle(folder)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    torch.jit.script(_Nothing(manifest["layerCount"], manifest["hiddenSize"])).save(bundle / "backbone.ts")
+    manifest["sha256"]["backbone.ts"] = hashlib.sha256((bundle / "backbone.ts").read_bytes()).hexdigest()
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    return bundle
+
+
+@dataclasses.dataclass(frozen=True)
+class Served:
+    """What a server did under a load, and what it took."""
+
+    found: dict  # what the generator prints
+    seconds: float
+    windows: float
+    cpu_seconds: float  # of the server
+
+    @property
+    def cpu_ms_per_window(self) -> float:
+        return 1000 * self.cpu_seconds / self.windows
+
+
+def serve_load(server: Server, body: Path, *, concurrency: int, seconds: float) -> Served:
+    """A closed loop on `server`, which must answer everything."""
+    begin, windows, cpu = time.monotonic(), server.metric(WINDOWS_TOTAL), cpu_seconds(server.process.pid)
+    url = f"grpc://{server.address}/{CULTURETAG_TAG}"
+    found = load(url, [body], concurrency=concurrency, seconds=seconds, warmup=0)
+    if found["failures"]:
+        raise RuntimeError(f"with {concurrency} in flight: {found['failures']}")
+    windows, cpu = server.metric(WINDOWS_TOTAL) - windows, cpu_seconds(server.process.pid) - cpu
+    return Served(found, time.monotonic() - begin, windows, cpu)
+
+
 def process_tree(pid: int) -> list[int]:
     """The process and all that it started, directly or not."""
     parents = {}
@@ -91,20 +146,22 @@ def process_tree(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """The time that a process has computed so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """The time that a process and its children, those that are there, have computed so far."""
+    total = 0
+    for process in process_tree(pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mb(pid: int) -> float:
     """What a process and its children hold, with pages that several share counted once (PSS)."""
     total = 0
     for process in process_tree(pid):
-        try:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
+            total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
     return total / 1024
 
 

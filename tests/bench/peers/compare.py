@@ -3,24 +3,29 @@
     tests/bench/peers/setup                                          # once
     .venv/bin/python tests/bench/peers/compare.py                    # every peer, on the demo bundle
     .venv/bin/python tests/bench/peers/compare.py --only LitServe --workers 2
+    .venv/bin/python tests/bench/peers/compare.py --tiny
     .venv/bin/python tests/bench/peers/compare.py --bundle bundles/load-test --full-size
 
 Clips are 5 to 15 s long, FLAC in stereo at 44.1 kHz and 16 bit PCM at 24 kHz by turns (a WAV file where the peer has no PCM).
 Each peer runs beside an idle culturetag, and the load goes to one and to the other by turns, so that a machine whose speed
 changes treats both alike:
 
-- saturation: closed loops of each of --concurrency once, then --turns times at the one where a server did best;
+- saturation: closed loops of each of --concurrency, then --turns in all at the one where a server did best;
 - half load: an open loop at half of that rate of the server's own, twice;
 - start-up: from the command to the first answer, warm-up included. Memory: all its processes, shared pages once, at the end.
 
-Medians over the turns. Results are appended to --results as JSON, a line for each pair, and the table is made of the file.
+"A core" is for a second of processor time of all the server's processes, which says what it costs even where the machine
+isn't its own. Medians over the turns. Results are appended to --results as JSON, a line for each pair, and the table is made of the file.
 """
 
 import argparse
 import contextlib
 import json
+import signal
 import statistics
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import contestants
@@ -29,7 +34,9 @@ from culturetag.v1 import tagging_pb2
 from harness import (
     ROOT,
     build_generator,
+    cheap_bundle,
     coloured_noise,
+    cpu_seconds,
     encoded,
     file_request,
     load,
@@ -99,21 +106,23 @@ def check_same_work(one: Running, other: Running) -> None:
 def run(server: Running, bodies: Bodies, options: argparse.Namespace, **loop: float) -> dict:
     contestant = server.contestant
     kind = bodies.content_type(contestant)
+    begin, cpu = time.monotonic(), cpu_seconds(server.process.pid)
     found = load(server.url, bodies.of(contestant), seconds=options.seconds, content_type=kind, **loop)
     if found["failures"]:
         raise RuntimeError(f"{contestant.name} failed under {loop}: {found['failures']}")
-    return found
+    cores_busy = (cpu_seconds(server.process.pid) - cpu) / (time.monotonic() - begin)
+    rate = bodies.windows * found["per_second"]
+    return found | {"windows_per_second": rate, "windows_per_core_second": rate / cores_busy}
 
 
 def measure_pair(servers: list[Running], bodies: Bodies, options: argparse.Namespace) -> dict:
-    sweeps: dict[str, dict[int, float]] = {server.contestant.name: {} for server in servers}
+    sweeps: dict[str, dict[int, dict]] = {server.contestant.name: {} for server in servers}
     for concurrency in options.concurrency:
         for server in servers:
-            found = run(server, bodies, options, concurrency=concurrency)
-            sweeps[server.contestant.name][concurrency] = found["per_second"]
-    best = {name: max(sweep, key=sweep.__getitem__) for name, sweep in sweeps.items()}
-    turns: dict[str, list[dict]] = {name: [] for name in sweeps}
-    for _ in range(options.turns):
+            sweeps[server.contestant.name][concurrency] = run(server, bodies, options, concurrency=concurrency)
+    best = {name: max(sweep, key=lambda level: sweep[level]["per_second"]) for name, sweep in sweeps.items()}
+    turns = {name: [sweep[best[name]]] for name, sweep in sweeps.items()}
+    for _ in range(options.turns - 1):
         for server in servers:
             name = server.contestant.name
             turns[name].append(run(server, bodies, options, concurrency=best[name]))
@@ -125,9 +134,12 @@ def measure_pair(servers: list[Running], bodies: Bodies, options: argparse.Names
             half[name].append(run(server, bodies, options, rate=rate))
     return {
         server.contestant.name: {
-            "sweep": sweeps[server.contestant.name],
+            "sweep": {level: found["per_second"] for level, found in sweeps[server.contestant.name].items()},
             "concurrency": best[server.contestant.name],
-            "windows_per_second": [bodies.windows * turn["per_second"] for turn in turns[server.contestant.name]],
+            **{
+                figure: [turn[figure] for turn in turns[server.contestant.name]]
+                for figure in ("windows_per_second", "windows_per_core_second")
+            },
             "half_load_ms": [turn["latency_ms"] for turn in half[server.contestant.name]],
             "start_up_s": server.start_up_s,
             "memory_mb": memory_mb(server.process.pid),
@@ -144,13 +156,16 @@ def compare(peer: Contestant, settings: Settings, bodies: Bodies, folder: Path, 
         ]
         check_same_work(*servers)
         pair = measure_pair(servers, bodies, options)
-    return {"peer": peer.name, "workers": settings.workers, "bundle": settings.bundle.name, "servers": pair}
+    return {"peer": peer.name, "workers": settings.workers, "model": options.model, "servers": pair}
 
 
 def rows_of(pair: dict, version: str) -> list[list[object]]:
     """Two rows of the table: culturetag beside the peer, and the peer."""
     ours, theirs = pair["servers"][CULTURETAG.name], pair["servers"][pair["peer"]]
-    ratios = [one / other for one, other in zip(ours["windows_per_second"], theirs["windows_per_second"], strict=True)]
+    ratios = [
+        statistics.median(one / other for one, other in zip(ours[figure], theirs[figure], strict=True))
+        for figure in ("windows_per_second", "windows_per_core_second")
+    ]
 
     def row(name: str, server: dict, *ends: object) -> list[object]:
         latency = {
@@ -158,32 +173,46 @@ def rows_of(pair: dict, version: str) -> list[list[object]]:
             for p in ("p50", "p99")
         }
         sweep = " / ".join(f"{rate:.3g}" for rate in server["sweep"].values())
-        rate = statistics.median(server["windows_per_second"])
-        return [name, sweep, rate, latency["p50"], latency["p99"], server["memory_mb"], server["start_up_s"], *ends]
+        rates = (statistics.median(server[f"windows_per_{per}"]) for per in ("second", "core_second"))
+        return [name, sweep, *rates, latency["p50"], latency["p99"], server["memory_mb"], server["start_up_s"], *ends]
 
     name = f"{pair['peer']} {version}, {pair['workers']} worker{'s' if pair['workers'] > 1 else ''}"
-    our_row, their_row = row("culturetag", ours, statistics.median(ratios), ""), row(name, theirs, "", "")
+    our_row, their_row = row("culturetag", ours, *ratios, ""), row(name, theirs, "", "", "")
     if ours["half_load_ms"]:
-        our_row[-1] = our_row[4] / their_row[4]
+        our_row[-1] = our_row[5] / their_row[5]
     return [our_row, their_row]
 
 
-def print_table(results: Path, bundle: str) -> None:
+def print_table(results: Path, model: str) -> None:
     pairs = [json.loads(line) for line in results.read_text().splitlines()]
-    pairs = [pair for pair in pairs if pair["bundle"] == bundle]
+    pairs = [pair for pair in pairs if pair["model"] == model]
     installed = contestants.versions(PEERS)
     packages = {peer.name: peer.package for peer in PEERS}
     rows = [row for pair in pairs for row in rows_of(pair, installed[packages[pair["peer"]]])]
     levels = " / ".join(str(level) for level in next(iter(pairs[0]["servers"].values()))["sweep"])
-    header = ["server", f"requests/s at {levels} in flight", "windows/s", "p50 ms", "p99 ms", "memory MB", "start-up s"]
-    print(table([*header, "throughput ratio", "p99 ratio"], rows))
+    header = ["server", f"requests/s at {levels} in flight", "windows/s", "a core", "p50 ms", "p99 ms", "memory MB"]
+    print(table([*header, "start-up s", "throughput ratio", "a core", "p99 ratio"], rows))
     missing = [peer.name for peer in PEERS if peer.package not in installed]
     print("Not installed:", ", ".join(missing) or "none")
+
+
+def run_all(options: argparse.Namespace, folder: Path) -> None:
+    build_generator()
+    installed = contestants.versions(PEERS)
+    bundle = cheap_bundle(folder) if options.tiny else options.bundle
+    settings = Settings(bundle, options.workers, options.max_pass_windows)
+    bodies = Bodies(folder, [5] if options.full_size else [5, 7.5, 10, 12.5, 15])
+    for peer in PEERS:
+        if peer.package in installed and (not options.only or peer.name in options.only):
+            pair = compare(peer, settings, bodies, folder, options)
+            with options.results.open("a") as file:
+                file.write(json.dumps(pair) + "\n")
 
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, default=ROOT / "bundles/demo")
+    parser.add_argument("--tiny", action="store_true", help="a bundle whose passes cost next to nothing, as on a fast GPU")
     parser.add_argument(
         "--only", action="append", choices=[peer.name for peer in PEERS], help="this peer; may be repeated"
     )
@@ -199,6 +228,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=ROOT / "build/bench/peers.jsonl")
     parser.add_argument("--table", action="store_true", help="only print the table of --results")
     options = parser.parse_args()
+    options.model = "tiny" if options.tiny else options.bundle.name
     if options.full_size:
         options.concurrency, options.seconds, options.turns, options.half_load_turns = [4], 25, 2, 0
         options.max_pass_windows = 1
@@ -207,19 +237,11 @@ def parse_options() -> argparse.Namespace:
 
 def main() -> None:
     options = parse_options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped, too
     if not options.table:
-        build_generator()
-        installed = contestants.versions(PEERS)
-        settings = Settings(options.bundle, options.workers, options.max_pass_windows)
-        lengths = [5] if options.full_size else [5, 7.5, 10, 12.5, 15]
         with tempfile.TemporaryDirectory() as name:
-            bodies = Bodies(Path(name), lengths)
-            for peer in PEERS:
-                if peer.package in installed and (not options.only or peer.name in options.only):
-                    pair = compare(peer, settings, bodies, Path(name), options)
-                    with options.results.open("a") as file:
-                        file.write(json.dumps(pair) + "\n")
-    print_table(options.results, options.bundle.name)
+            run_all(options, Path(name))
+    print_table(options.results, options.model)
 
 
 if __name__ == "__main__":
