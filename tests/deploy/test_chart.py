@@ -1,38 +1,31 @@
 """The Helm chart: what it renders for each file of ci/ is valid for Kubernetes and agrees with the server's flags."""
 
-import functools
 import json
 import re
-from pathlib import Path
 
 import kubernetes_validate
 import pytest
 import yaml
+from chart import (
+    CHART,
+    CI_VALUES,
+    CPU,
+    GPU,
+    KUBERNETES,
+    MINIMAL,
+    TLS,
+    one,
+    render,
+    server_container,
+    server_flags,
+    server_pod,
+)
 from deploy_tools import DEPLOY, ROOT, run_failing_tool, run_tool
 
-CHART = DEPLOY / "helm/culturetag"
-KUBERNETES = "1.37.0"
-CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
-MINIMAL = CHART / "ci/minimal-values.yaml"
 # Of operators whose schemas Kubernetes doesn't have: a cluster with them checks these.
 CUSTOM_KINDS = {"ServiceMonitor", "PrometheusRule", "ScaledObject"}
 
 every_values_file = pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.stem)
-
-
-@functools.cache
-def render(values: Path, *options: str) -> list[dict]:
-    text = run_tool("helm", "template", "release", CHART, "--kube-version", KUBERNETES, "--values", values, *options)
-    return [document for document in yaml.safe_load_all(text) if document]
-
-
-def one(kind: str, documents: list[dict]) -> dict:
-    (found,) = [document for document in documents if document["kind"] == kind]
-    return found
-
-
-def server_container(documents: list[dict]) -> dict:
-    return one("Deployment", documents)["spec"]["template"]["spec"]["containers"][0]
 
 
 # --- Every values file of ci/
@@ -72,8 +65,7 @@ def test_runs_every_container_without_privileges_on_a_read_only_root(values):
 
 @every_values_file
 def test_gives_a_pod_the_time_that_its_drain_takes(values):
-    pod = one("Deployment", render(values))["spec"]["template"]["spec"]
-    flags = dict(argument.split("=", 1) for argument in pod["containers"][0]["args"])
+    pod, flags = server_pod(render(values)), server_flags(render(values))
     pre_stop = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     drain = sum(int(flags[flag].removesuffix("s")) for flag in ("--drain_delay", "--drain_timeout"))
     assert pod["terminationGracePeriodSeconds"] == pre_stop + drain + 5
@@ -102,8 +94,7 @@ def test_sets_only_flags_that_the_server_has():
     usage = run_failing_tool(ROOT / "build/release/bin/culturetag-server", "--help=server/config.cc")
     known = set(re.findall(r"^\s+(--\w+) \(", usage, re.MULTILINE))
     for values in CI_VALUES:
-        used = {argument.partition("=")[0] for argument in server_container(render(values))["args"]}
-        assert used <= known
+        assert server_flags(render(values)).keys() <= known
 
 
 def test_gives_its_clients_only_options_that_the_client_has():
@@ -117,17 +108,72 @@ def test_gives_its_clients_only_options_that_the_client_has():
             assert options <= set(re.findall(r"--[a-z-]+", usage))
 
 
+def test_writes_large_numbers_of_a_values_file_as_the_server_reads_them(tmp_path):
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        "flags: {max_bytes_in_flight: 2147483648, bulk_share: 0.25, reflection: false, max_queued_audio: 1h}\n"
+    )
+    flags = server_flags(render(MINIMAL, "--values", str(values)))
+    assert flags["--max_bytes_in_flight"] == "2147483648"
+    assert (flags["--bulk_share"], flags["--reflection"], flags["--max_queued_audio"]) == ("0.25", "false", "1h")
+
+
+def test_runs_on_the_gpu_that_a_pod_gets_unless_told_otherwise():
+    assert server_flags(render(MINIMAL))["--device"] == "cpu"
+    assert server_flags(render(GPU))["--device"] == "cuda"
+    assert server_flags(render(GPU, "--set", "device=cuda:0"))["--device"] == "cuda:0"
+    assert server_pod(render(GPU))["runtimeClassName"] == "nvidia"
+
+
+def test_gives_a_rollout_more_time_than_a_pods_start_may_take():
+    for values in CI_VALUES:
+        deployment = one("Deployment", render(values))["spec"]
+        probe = server_container(render(values))["startupProbe"]
+        assert deployment["progressDeadlineSeconds"] > probe["failureThreshold"] * probe["periodSeconds"]
+
+
+def test_lets_its_own_clients_through_its_network_policy():
+    documents = render(CPU)
+    calls, _ = one("NetworkPolicy", documents)["spec"]["ingress"]
+    own, *others = calls["from"]
+    assert own == {
+        "podSelector": {
+            "matchLabels": {"app.kubernetes.io/instance": "release"},
+            "matchExpressions": [
+                {"key": "app.kubernetes.io/component", "operator": "In", "values": ["bulk", "test"]},
+            ],
+        }
+    }
+    assert others == [{"podSelector": {"matchLabels": {"tags-music": "true"}}}]
+    labels = [
+        one("Pod", documents)["metadata"]["labels"],
+        one("Job", documents)["spec"]["template"]["metadata"]["labels"],
+    ]
+    assert [pod["app.kubernetes.io/component"] for pod in labels] == ["test", "bulk"]
+
+
+def test_is_scraped_under_the_name_that_the_alerts_look_for():
+    monitor = one("ServiceMonitor", render(CPU, "--set", "nameOverride=music"))
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint["relabelings"] == [{"targetLabel": "job", "replacement": "culturetag"}]
+
+
+@pytest.mark.parametrize("secret", ["tls.secretName", "auth.tokensSecretName"])
+def test_has_no_helm_test_that_could_not_call_the_server(secret):
+    assert not [document for document in render(MINIMAL, "--set", f"{secret}=given") if document["kind"] == "Pod"]
+
+
 def test_probes_over_grpc_without_tls_and_over_http_with_it():
     probes = ("startupProbe", "livenessProbe", "readinessProbe")
     plain = server_container(render(MINIMAL))
-    secured = server_container(render(CHART / "ci/tls-values.yaml"))
+    secured = server_container(render(TLS))
     for probe in probes:
         assert plain[probe]["grpc"] == {"port": 50051, "service": "culturetag.v1.TaggingService"}
         assert secured[probe]["httpGet"] == {"path": "/readyz", "port": "metrics"}
 
 
 def test_carries_the_alerts_and_the_dashboard_of_this_repository():
-    documents = render(CHART / "ci/cpu-values.yaml")
+    documents = render(CPU)
     rules = one("PrometheusRule", documents)["spec"]
     assert rules == yaml.safe_load((DEPLOY / "prometheus/alerts.yaml").read_text())
     (dashboard,) = [document for document in documents if document["metadata"]["name"].endswith("-dashboard")]
@@ -136,19 +182,19 @@ def test_carries_the_alerts_and_the_dashboard_of_this_repository():
 
 def test_leaves_the_number_of_replicas_to_the_autoscaler():
     assert one("Deployment", render(MINIMAL))["spec"]["replicas"] == 2
-    assert "replicas" not in one("Deployment", render(CHART / "ci/cpu-values.yaml"))["spec"]
-    assert "replicas" not in one("Deployment", render(CHART / "ci/gpu-values.yaml"))["spec"]
+    assert "replicas" not in one("Deployment", render(CPU))["spec"]
+    assert "replicas" not in one("Deployment", render(GPU))["spec"]
 
 
 def test_asks_for_gpus_and_for_nothing_beyond_them_in_a_rollout():
-    deployment = one("Deployment", render(CHART / "ci/gpu-values.yaml"))["spec"]
+    deployment = one("Deployment", render(GPU))["spec"]
     (container,) = deployment["template"]["spec"]["containers"]
     assert container["resources"]["limits"] == {"memory": "16Gi", "nvidia.com/gpu": 1}
     assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
 
 
 def test_spreads_a_bulk_list_over_the_pods_of_an_indexed_job():
-    job = one("Job", render(CHART / "ci/cpu-values.yaml"))["spec"]
+    job = one("Job", render(CPU))["spec"]
     (container,) = job["template"]["spec"]["containers"]
     environment = {variable["name"]: variable["value"] for variable in container["env"]}
     assert (job["completionMode"], job["completions"], job["parallelism"]) == ("Indexed", 4, 4)
@@ -189,6 +235,12 @@ def test_carries_a_clip_that_can_be_tagged(server):
             ["--set", "tls.secretName=tls,bulk.enabled=true,bulk.input.claim=music,bulk.output.claim=tags"],
             "client.tlsSecretName: bulk workers have to know whose certificates to trust",
         ),
+        (
+            ["--set", "auth.tokensSecretName=tokens,bulk.enabled=true,bulk.input.claim=music,bulk.output.claim=tags"],
+            "client.tokenSecretName: bulk workers need a token",
+        ),
+        (["--set", "service.port=9464"], "service.port: metrics.port is the same"),
+        (["--set", "fullnameOverride=tags.music"], "'tags.music' does not match pattern"),
         (["--set", "replicas=3"], "additional properties 'replicas' not allowed"),
         (["--set", "flags.listen=0.0.0.0:1"], "'not' failed"),
         (["--set", "drain.timeoutSeconds=30s"], "got string, want integer"),

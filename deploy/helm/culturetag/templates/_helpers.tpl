@@ -57,6 +57,13 @@ grpc:
 {{- end -}}
 {{- end -}}
 
+{{/* Not empty if the chart's own client can call the server: it has what TLS and tokens ask for. */}}
+{{- define "culturetag.hasClient" -}}
+{{- if and (or (not .Values.tls.secretName) .Values.client.tlsSecretName) (or (not .Values.auth.tokensSecretName) .Values.client.tokenSecretName) -}}
+yes
+{{- end -}}
+{{- end -}}
+
 {{/* Fails, with a sentence for people, where a value is right by itself and wrong beside another. */}}
 {{- define "culturetag.validate" -}}
 {{- $sources := compact (list .Values.bundle.image.reference .Values.bundle.claim.name .Values.bundle.fetch.url) -}}
@@ -81,7 +88,13 @@ grpc:
 {{- if and .Values.tls.secretName .Values.bulk.enabled (not .Values.client.tlsSecretName) -}}
 {{- fail "client.tlsSecretName: bulk workers have to know whose certificates to trust" -}}
 {{- end -}}
+{{- if and .Values.auth.tokensSecretName .Values.bulk.enabled (not .Values.client.tokenSecretName) -}}
+{{- fail "client.tokenSecretName: bulk workers need a token" -}}
+{{- end -}}
 {{- if and .Values.client.tlsSecretName (not .Values.tls.secretName) -}}
 {{- fail "client.tlsSecretName: needs tls.secretName, too" -}}
+{{- end -}}
+{{- if eq (int .Values.service.port) (int .Values.metrics.port) -}}
+{{- fail "service.port: metrics.port is the same" -}}
 {{- end -}}
 {{- end -}}

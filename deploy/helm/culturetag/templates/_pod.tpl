@@ -4,7 +4,7 @@
 - --bundle={{ printf "/bundle/%s" .Values.bundle.claim.path | trimSuffix "/" }}
 - --listen=0.0.0.0:50051
 - --metrics_listen=0.0.0.0:{{ .Values.metrics.port }}
-- --device={{ .Values.device }}
+- --device={{ .Values.device | default (ternary "cuda" "cpu" (gt (int .Values.gpu.count) 0)) }}
 - --log_format=json
 - --drain_delay={{ .Values.drain.delaySeconds }}s
 - --drain_timeout={{ .Values.drain.timeoutSeconds }}s
@@ -20,7 +20,8 @@
 - --auth_tokens_file=/auth/tokens
 {{- end }}
 {{- range $name, $value := .Values.flags }}
-- {{ printf "--%s=%v" $name $value | quote }}
+{{- /* YAML's numbers are floating-point to Helm, which prints 1073741824 as 1.073741824e+09; JSON doesn't. */}}
+- {{ printf "--%s=%s" $name (kindIs "string" $value | ternary $value (toJson $value)) | quote }}
 {{- end }}
 {{- end -}}
 
@@ -94,20 +95,18 @@
 {{- end }}
 {{- end -}}
 
-{{/* Downloads, compares, unpacks. The archive never stands where the server would look. */}}
+{{/* Downloads, compares, unpacks. It may be run again, after it failed or when a node has started anew. */}}
 {{- define "culturetag.fetchContainer" -}}
 - name: fetch-bundle
   image: {{ .Values.bundle.fetch.image }}
   command: [sh, -euc]
   args:
     - |
+      rm -rf /bundle/*
       curl --fail --location --silent --show-error --retry 5 --output /bundle/archive "$URL"
       echo "$SHA256  /bundle/archive" | sha256sum -c -
-      mkdir /bundle/unpacked
-      tar -xf /bundle/archive -C /bundle/unpacked
+      tar -xf /bundle/archive -C /bundle
       rm /bundle/archive
-      mv /bundle/unpacked/* /bundle/
-      rmdir /bundle/unpacked
   env:
     - name: URL
       value: {{ .Values.bundle.fetch.url | quote }}
