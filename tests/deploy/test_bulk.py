@@ -104,6 +104,16 @@ def test_gives_files_that_cant_be_tagged_a_line_that_says_why(server, clips, tmp
     ]
 
 
+def test_takes_a_list_from_windows_and_empty_lines_for_none(server, tmp_path):
+    (tmp_path / "list.txt").write_text("one.wav\r\n\r\n\nno newline at the end.wav")
+    (tmp_path / "results").mkdir()
+    code, _ = run_worker(0, 1, tmp_path, tmp_path / "results", server.address)
+    assert (code, [line["file"] for line in results(tmp_path / "results")]) == (
+        0,
+        ["one.wav", "no newline at the end.wav"],
+    )
+
+
 def test_leaves_out_what_the_service_failed_to_do_and_says_so(clips, tmp_path):
     code, said = run_worker(3, 25, clips, tmp_path, "127.0.0.1:1")
     assert code == 1
