@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "absl/flags/flag.h"
+#include "absl/flags/reflection.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -180,6 +182,15 @@ absl::StatusOr<Config> ConfigFromFlags() {
 
   CULTURETAG_RETURN_IF_ERROR(Validate(config));
   return config;
+}
+
+std::vector<LogField> FlagValues() {
+  std::vector<LogField> values;
+  for (const auto& [name, flag] : absl::GetAllFlags()) {
+    if (absl::EndsWith(flag->Filename(), "config.cc")) values.emplace_back(name, flag->CurrentValue());
+  }
+  std::sort(values.begin(), values.end(), [](const LogField& a, const LogField& b) { return a.key() < b.key(); });
+  return values;
 }
 
 }  // namespace culturetag

@@ -53,6 +53,9 @@ struct Config {
 // would be right.
 absl::StatusOr<Config> ConfigFromFlags();
 
+// The name and the value of each of the flags, for the log. None is a secret: what is secret is in files.
+std::vector<LogField> FlagValues();
+
 }  // namespace culturetag
 
 #endif  // CULTURETAG_CONFIG_H_

@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread is there, so that all inherit it
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a file that may not grow (RLIMIT_FSIZE) is an error of the call that writes it
 
   absl::SetProgramUsageMessage(kUsage);
   // The server's own flags, which all stand in config.cc.
@@ -66,6 +67,7 @@ int main(int argc, char** argv) {
   const absl::StatusOr<culturetag::Config> config = culturetag::ConfigFromFlags();
   if (!config.ok()) return Fail(config.status(), 2);
   culturetag::SetLogFormat(config->log_format);
+  culturetag::LogInfo("configuration", culturetag::FlagValues());
 
   absl::StatusOr<std::unique_ptr<culturetag::Server>> created = culturetag::Server::Create(*config);
   if (!created.ok()) return Fail(created.status(), 1);

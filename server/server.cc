@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/logging.h"
 #include "base/status_macros.h"
+#include "base/tcp_listener.h"
 #include "base/worker_pool.h"
 #include "batching/window_batcher.h"
 #include "bundle_source.h"
@@ -78,21 +79,21 @@ class RunningServer final : public Server {
     grpc::health::v1::HealthCheckRequest::descriptor();
     CULTURETAG_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials, Credentials());
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(config_.listen, credentials, &port_);
+    using ConnectionType = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+    acceptor_ = builder.experimental().AddExternalConnectionAcceptor(ConnectionType::FROM_FD, credentials);
     SetTransportOptions(builder);
     builder.RegisterService(&service_);
+    CULTURETAG_RETURN_IF_ERROR(Listen());
     builder.RegisterService(&oip_service_);
     grpc_ = builder.BuildAndStart();
-    if (grpc_ == nullptr || port_ == 0) {
-      return absl::UnavailableError(absl::StrCat("can't listen on --listen=", config_.listen,
-                                                 " (is the port taken, or the address not this machine's?)"));
-    }
+    if (grpc_ == nullptr) return absl::InternalError("gRPC doesn't start");
     SetServing(false);
-    LogInfo("listening", {{"address", config_.listen}, {"port", port_}, {"metrics_port", metrics_port()}});
+    StartAccepting();
+    LogInfo("listening", {{"address", config_.listen}, {"port", port()}, {"metrics_port", metrics_port()}});
     return WritePortFile();
   }
 
-  int port() const override { return port_; }
+  int port() const override { return listener_->port(); }
   int metrics_port() const override { return http_ == nullptr ? 0 : http_->port(); }
 
   absl::Status Load() override {
@@ -110,7 +111,7 @@ class RunningServer final : public Server {
     gate_.Serve(*tagger_);
     WatchBundles();
     EnterPhase(Phase::kServing);
-    LogInfo("serving", {{"port", port_}});
+    LogInfo("serving", {{"port", port()}});
     return absl::OkStatus();
   }
 
@@ -141,6 +142,7 @@ class RunningServer final : public Server {
     metrics_.SetQueueProbe(nullptr);
     LogInfo("drained", {{"complete", complete}});
     return complete;
+    if (listener_ != nullptr) listener_->Stop();
   }
 
  private:
@@ -153,10 +155,27 @@ class RunningServer final : public Server {
     builder.SetMaxReceiveMessageSize(static_cast<int>(config_.max_request_bytes));
     // What gRPC takes from the network before a stream asks for it. Left alone it grows with the connection's speed, to
     // megabytes for each stream that the device holds up.
+  absl::Status Listen() {
+    absl::StatusOr<std::unique_ptr<TcpListener>> listener = TcpListener::Create(config_.listen);
+    if (!listener.ok()) {
+      const absl::Status& status = listener.status();
+      return absl::Status(status.code(), absl::StrCat("can't listen on --listen=", config_.listen, ": ", status.message()));
+    }
+    listener_ = *std::move(listener);
+    return absl::OkStatus();
+  }
+
+  void StartAccepting() {
+    listener_->Start([this](int connection, int socket) {
+      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+      parameters.fd = connection;
+      parameters.listener_fd = socket;
+      acceptor_->HandleNewConnection(&parameters);
+    });
+  }
+
     builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
     builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kStreamLookaheadBytes);
-    // A second server on the port is a mistake, not a partner.
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsOfAConnection);
     // A peer that is gone without a word is noticed; one that asks whether we are there, as stock clients do, is answered.
     const auto milliseconds = [](absl::Duration duration) { return static_cast<int>(absl::ToInt64Milliseconds(duration)); };
@@ -187,7 +206,7 @@ class RunningServer final : public Server {
   absl::Status WritePortFile() const {
     if (config_.port_file.empty()) return absl::OkStatus();
     const std::string unfinished = config_.port_file + ".new";
-    std::ofstream(unfinished) << port_ << "\n";
+    std::ofstream(unfinished) << port() << "\n";
     if (std::rename(unfinished.c_str(), config_.port_file.c_str()) == 0) return absl::OkStatus();
     return absl::UnavailableError(absl::StrCat("can't write --port_file=", config_.port_file));
   }
@@ -298,11 +317,12 @@ class RunningServer final : public Server {
   std::unique_ptr<grpc::Server> grpc_;
   std::unique_ptr<HttpEndpoint> http_;
 
-  int port_ = 0;
   bool drained_ = false;
   bool never_ = false;
   std::atomic<bool> stop_requested_{false};
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;  // takes gRPC's connections
   std::atomic<WindowBatcher*> batcher_for_stop_{nullptr};  // set once Load has made it
+  std::unique_ptr<TcpListener> listener_;
   absl::Notification stop_;
 };
 

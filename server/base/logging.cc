@@ -42,7 +42,7 @@ std::string Quote(absl::string_view text) {
 }
 
 void Write(spdlog::level::level_enum severity, absl::string_view level, absl::string_view message,
-           std::initializer_list<LogField> fields) {
+           absl::Span<const LogField> fields) {
   const LogFormat format = log_format.load(std::memory_order_relaxed);
   const std::string time = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone());
   const std::string line = FormatLogLine(format, level, message, fields);
@@ -58,7 +58,7 @@ void Write(spdlog::level::level_enum severity, absl::string_view level, absl::st
 void SetLogFormat(LogFormat format) { log_format.store(format, std::memory_order_relaxed); }
 
 std::string FormatLogLine(LogFormat format, absl::string_view level, absl::string_view message,
-                          std::initializer_list<LogField> fields) {
+                          absl::Span<const LogField> fields) {
   if (format == LogFormat::kJson) {
     std::string line = absl::StrCat("{\"level\":\"", level, "\",\"message\":", Quote(message));
     for (const LogField& field : fields) absl::StrAppend(&line, ",", Quote(field.key()), ":", Quote(field.value()));
@@ -72,15 +72,15 @@ std::string FormatLogLine(LogFormat format, absl::string_view level, absl::strin
   return line;
 }
 
-void LogInfo(absl::string_view message, std::initializer_list<LogField> fields) {
+void LogInfo(absl::string_view message, absl::Span<const LogField> fields) {
   Write(spdlog::level::info, "info", message, fields);
 }
 
-void LogWarning(absl::string_view message, std::initializer_list<LogField> fields) {
+void LogWarning(absl::string_view message, absl::Span<const LogField> fields) {
   Write(spdlog::level::warn, "warning", message, fields);
 }
 
-void LogError(absl::string_view message, std::initializer_list<LogField> fields) {
+void LogError(absl::string_view message, absl::Span<const LogField> fields) {
   Write(spdlog::level::err, "error", message, fields);
 }
 

@@ -5,12 +5,12 @@
 #ifndef CULTURETAG_BASE_LOGGING_H_
 #define CULTURETAG_BASE_LOGGING_H_
 
-#include <initializer_list>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace culturetag {
 
@@ -33,14 +33,14 @@ class LogField {
   std::string value_;
 };
 
-void LogInfo(absl::string_view message, std::initializer_list<LogField> fields = {});
-void LogWarning(absl::string_view message, std::initializer_list<LogField> fields = {});
-void LogError(absl::string_view message, std::initializer_list<LogField> fields = {});
+void LogInfo(absl::string_view message, absl::Span<const LogField> fields = {});
+void LogWarning(absl::string_view message, absl::Span<const LogField> fields = {});
+void LogError(absl::string_view message, absl::Span<const LogField> fields = {});
 
 // The line that the functions above print, without its time and level. Strings are escaped, so that hostile bytes can
 // neither break a line in two nor forge a field.
 std::string FormatLogLine(LogFormat format, absl::string_view level, absl::string_view message,
-                          std::initializer_list<LogField> fields);
+                          absl::Span<const LogField> fields);
 
 }  // namespace culturetag
 

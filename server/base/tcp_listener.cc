@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -26,6 +27,7 @@ constexpr int kReservedDescriptors = 64;
 constexpr int kPauseMs = 50;
 // A minute.
 constexpr int kWarnings = 10;
+constexpr unsigned kUserTimeoutMs = 20000;
 
 struct AddressListDeleter {
   void operator()(addrinfo* list) const { freeaddrinfo(list); }
@@ -51,6 +53,10 @@ absl::StatusOr<int> Listen(const addrinfo& address) {
   constexpr int kYes = 1;
   constexpr int kNo = 0;
   setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &kYes, sizeof(kYes));  // connections of a server before may linger
+  // Connections inherit these two, which gRPC's own listener sets, too: small responses leave at once, and a peer that
+  // acknowledges nothing is given up.
+  setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &kYes, sizeof(kYes));
+  setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMs, sizeof(kUserTimeoutMs));
   if (address.ai_family == AF_INET6) setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &kNo, sizeof(kNo));
   if (bind(descriptor, address.ai_addr, address.ai_addrlen) == 0 && listen(descriptor, SOMAXCONN) == 0) return descriptor;
   absl::Status status = SystemError("bind");

@@ -4,7 +4,6 @@
 
 #include "absl/types/optional.h"
 #include "base/error_details.h"
-#include "base/logging.h"
 #include "service/status_convert.h"
 
 namespace culturetag {
@@ -27,7 +26,7 @@ absl::Status CallGate::TakeBytes(int64_t bytes) {
 }
 
 grpc::ServerUnaryReactor* CallGate::Answer(grpc::CallbackServerContext& context, absl::string_view method,
-                                           absl::FunctionRef<absl::Status(const Tagger*)> fill) const {
+                                           absl::FunctionRef<absl::Status(const Tagger*)> fill) {
   const absl::Time arrival = clock_.Now();
   const absl::StatusOr<Caller> caller = Identify(context, /*stream=*/false);
   const absl::Status status = caller.ok() ? fill(tagger()) : caller.status();
@@ -37,25 +36,23 @@ grpc::ServerUnaryReactor* CallGate::Answer(grpc::CallbackServerContext& context,
 }
 
 grpc::Status CallGate::Account(grpc::CallbackServerContext& context, absl::string_view method, absl::string_view client,
-                               absl::Time arrival, const absl::Status& status) const {
+                               absl::Time arrival, const absl::Status& status, const CallResult* result) {
   grpc::Status grpc_status = ToGrpcStatus(status);
   if (const absl::optional<std::string> pushback = RetryPushback(status); pushback.has_value()) {
     context.AddTrailingMetadata("grpc-retry-pushback-ms", *pushback);
   }
-  const std::string request_id = MetadataValue(context, "x-request-id");
-  if (!request_id.empty()) context.AddTrailingMetadata("x-request-id", request_id);
-  const absl::Duration duration = clock_.Now() - arrival;
-  const absl::string_view code = CodeName(grpc_status.error_code());
-  metrics_.RecordRequest(method, code, duration);
-  if (log_requests_) {
-    LogInfo("request", {{"method", method},
-                        {"code", code},
-                        {"ms", absl::ToInt64Milliseconds(duration)},
-                        {"client", client},
-                        {"request_id", request_id},
-                        {"traceparent", MetadataValue(context, "traceparent")},
-                        {"error", status.message()}});
-  }
+  RequestRecord record;
+  record.method = method;
+  record.code = CodeName(grpc_status.error_code());
+  record.error = status.message();
+  record.client = std::string(client);
+  record.request_id = MetadataValue(context, "x-request-id");
+  record.traceparent = MetadataValue(context, "traceparent");
+  record.total = clock_.Now() - arrival;
+  record.result = result;
+  if (!record.request_id.empty()) context.AddTrailingMetadata("x-request-id", record.request_id);
+  metrics_.RecordRequest(record.method, record.code, record.total);
+  log_.Write(record);
   return grpc_status;
 }
 

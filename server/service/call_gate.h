@@ -18,6 +18,7 @@
 #include "observability/metrics.h"
 #include "service/authenticator.h"
 #include "service/call_context.h"
+#include "service/request_log.h"
 #include "service/tagger.h"
 
 namespace culturetag {
@@ -29,7 +30,7 @@ class CallGate {
   // With an `authenticator`, only those whom it knows may call. With `log_requests`, every call has a line in the log.
   CallGate(int64_t max_bytes_in_flight, const Authenticator* authenticator, bool log_requests, Clock& clock, Metrics& metrics)
       : authenticator_(authenticator),
-        log_requests_(log_requests),
+        log_(log_requests, clock),
         clock_(clock),
         metrics_(metrics),
         bytes_in_flight_(max_bytes_in_flight) {}
@@ -53,15 +54,16 @@ class CallGate {
 
   // A call that needs no audio: `fill`, given the tagger, which is null before Serve, says how it ends.
   grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext& context, absl::string_view method,
-                                   absl::FunctionRef<absl::Status(const Tagger*)> fill) const;
+                                   absl::FunctionRef<absl::Status(const Tagger*)> fill);
 
-  // Counts the call, logs it, echoes its x-request-id, and gives the status for the wire.
+  // Counts the call, logs it, echoes its x-request-id, and gives the status for the wire. `result`: what was scored, if all of
+  // it was.
   grpc::Status Account(grpc::CallbackServerContext& context, absl::string_view method, absl::string_view client,
-                       absl::Time arrival, const absl::Status& status) const;
+                       absl::Time arrival, const absl::Status& status, const CallResult* result = nullptr);
 
  private:
   const Authenticator* const authenticator_;
-  const bool log_requests_;
+  RequestLog log_;
   Clock& clock_;
   Metrics& metrics_;
   ByteBudget bytes_in_flight_;

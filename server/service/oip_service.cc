@@ -1,5 +1,6 @@
 #include "service/oip_service.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -109,16 +110,29 @@ class OipService::InferReactor final : public grpc::ServerUnaryReactor {
 
   void EndWithResults() ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::Status status;
+    CallResult whole;
     {
       absl::MutexLock lock(&mutex_);
       status = status_;
-      if (status.ok()) FillInferResponse(plan_, results_, response_);
+      if (status.ok()) {
+        FillInferResponse(plan_, results_, response_);
+        whole = WholeOf(results_);
+      }
     }
-    End(status);
+    End(status, status.ok() ? &whole : nullptr);
   }
 
-  void End(const absl::Status& status) {
-    Finish(gate_.Account(context_, "ModelInfer", caller_.has_value() ? caller_->client() : "", arrival_, status));
+  // What the log says of a call of several files: all their windows, and the times of the one that took longest.
+  static CallResult WholeOf(const std::vector<TagResult>& results) {
+    const auto sooner = [](const TagResult& a, const TagResult& b) { return a.timing.total < b.timing.total; };
+    CallResult whole = *std::max_element(results.begin(), results.end(), sooner);
+    whole.window_count = 0;
+    for (const TagResult& result : results) whole.window_count += result.window_count;
+    return whole;
+  }
+
+  void End(const absl::Status& status, const CallResult* result = nullptr) {
+    Finish(gate_.Account(context_, "ModelInfer", caller_.has_value() ? caller_->client() : "", arrival_, status, result));
   }
 
   CallGate& gate_;

@@ -130,6 +130,7 @@ void TagStreamReactor::OnEnd(absl::StatusOr<TagResult> result) {
   if (result.ok()) {
     auto response = std::make_unique<v1::TagStreamResponse>();
     ToProto(*result, *response->mutable_summary());
+    result_ = *result;
     Write(std::move(response));
   }
   End(result.status());
@@ -178,7 +179,8 @@ void TagStreamReactor::FinishIfDone() {
     finished_ = true;
     status = *end_;
   }
-  Finish(gate_.Account(context_, "TagStream", caller_.ok() ? caller_->client() : "", arrival_, status));
+  const CallResult* const result = status.ok() ? &*result_ : nullptr;
+  Finish(gate_.Account(context_, "TagStream", caller_.ok() ? caller_->client() : "", arrival_, status, result));
 }
 
 void TagStreamReactor::OnCancel() { slot_.OnCancel(context_); }

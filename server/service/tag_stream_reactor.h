@@ -61,6 +61,7 @@ class TagStreamReactor final : public grpc::ServerBidiReactor<v1::TagStreamReque
   v1::TagStreamRequest request_;            // the message that is read
   std::shared_ptr<Tagger::Stream> stream_;  // once its config is there
   int64_t bytes_in_flight_ = 0;             // of the chunk that is with the decoder
+  absl::optional<CallResult> result_;       // of a call that was scored to its end; written before its summary is
 
   absl::Mutex mutex_;
   std::deque<std::unique_ptr<v1::TagStreamResponse>> responses_ ABSL_GUARDED_BY(mutex_);  // the first is being written

@@ -44,7 +44,7 @@ class TaggingService::UnaryReactor final : public grpc::ServerUnaryReactor {
         caller_->Charge(result->audio_duration);
         ToProto(*result, response_);
       }
-      End(result.status());
+      End(result.status(), result.ok() ? &*result : nullptr);
     }));
   }
 
@@ -56,8 +56,8 @@ class TaggingService::UnaryReactor final : public grpc::ServerUnaryReactor {
   }
 
  private:
-  void End(const absl::Status& status) {
-    Finish(gate_.Account(context_, method_, caller_.has_value() ? caller_->client() : "", arrival_, status));
+  void End(const absl::Status& status, const CallResult* result = nullptr) {
+    Finish(gate_.Account(context_, method_, caller_.has_value() ? caller_->client() : "", arrival_, status, result));
   }
 
   CallGate& gate_;
