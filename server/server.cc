@@ -78,12 +78,12 @@ class RunningServer final : public Server {
     // Reflection knows what is linked, and gRPC's own health service comes without its descriptors.
     grpc::health::v1::HealthCheckRequest::descriptor();
     CULTURETAG_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials, Credentials());
+    CULTURETAG_RETURN_IF_ERROR(Listen());
     grpc::ServerBuilder builder;
     using ConnectionType = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
     acceptor_ = builder.experimental().AddExternalConnectionAcceptor(ConnectionType::FROM_FD, credentials);
     SetTransportOptions(builder);
     builder.RegisterService(&service_);
-    CULTURETAG_RETURN_IF_ERROR(Listen());
     builder.RegisterService(&oip_service_);
     grpc_ = builder.BuildAndStart();
     if (grpc_ == nullptr) return absl::InternalError("gRPC doesn't start");
@@ -138,11 +138,11 @@ class RunningServer final : public Server {
       complete = tagger_->Drain(clock_.Now() + config_.drain_timeout);
       StopReloading();
     }
+    if (listener_ != nullptr) listener_->Stop();
     if (grpc_ != nullptr) grpc_->Shutdown(absl::ToChronoTime(absl::Now() + kFlushTime));
     metrics_.SetQueueProbe(nullptr);
     LogInfo("drained", {{"complete", complete}});
     return complete;
-    if (listener_ != nullptr) listener_->Stop();
   }
 
  private:
@@ -151,10 +151,6 @@ class RunningServer final : public Server {
     return MakeTlsCredentials({config_.tls_cert, config_.tls_key, config_.tls_client_ca});
   }
 
-  void SetTransportOptions(grpc::ServerBuilder& builder) const {
-    builder.SetMaxReceiveMessageSize(static_cast<int>(config_.max_request_bytes));
-    // What gRPC takes from the network before a stream asks for it. Left alone it grows with the connection's speed, to
-    // megabytes for each stream that the device holds up.
   absl::Status Listen() {
     absl::StatusOr<std::unique_ptr<TcpListener>> listener = TcpListener::Create(config_.listen);
     if (!listener.ok()) {
@@ -174,6 +170,10 @@ class RunningServer final : public Server {
     });
   }
 
+  void SetTransportOptions(grpc::ServerBuilder& builder) const {
+    builder.SetMaxReceiveMessageSize(static_cast<int>(config_.max_request_bytes));
+    // What gRPC takes from the network before a stream asks for it. Left alone it grows with the connection's speed, to
+    // megabytes for each stream that the device holds up.
     builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
     builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kStreamLookaheadBytes);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxCallsOfAConnection);
@@ -314,15 +314,15 @@ class RunningServer final : public Server {
   CallGate gate_;
   TaggingService service_{gate_};
   OipService oip_service_{gate_, CULTURETAG_VERSION, [this] { return serving_.load(); }};
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;  // takes gRPC's connections
   std::unique_ptr<grpc::Server> grpc_;
+  std::unique_ptr<TcpListener> listener_;
   std::unique_ptr<HttpEndpoint> http_;
 
   bool drained_ = false;
   bool never_ = false;
   std::atomic<bool> stop_requested_{false};
-  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor_;  // takes gRPC's connections
   std::atomic<WindowBatcher*> batcher_for_stop_{nullptr};  // set once Load has made it
-  std::unique_ptr<TcpListener> listener_;
   absl::Notification stop_;
 };
 
