@@ -9,7 +9,7 @@ class FairQueue::Client {
   // Its entries in one bucket.
   struct Turns {
     std::list<Entry*> entries;  // the front one is next
-    uint64_t last_turn = 0;     // when a window was last taken of them
+    uint64_t last_turn = 0;     // when a window was last taken of them, or they came
   };
 
   Client(std::string name_in, double weight_in, uint64_t number_in)
@@ -83,7 +83,9 @@ void FairQueue::Activate(Entry& entry, Client& client) {
     client.virtual_time = std::max(client.virtual_time, in.present);
     in.active.insert({client.virtual_time, &client});
   }
-  Client::Turns& turns = client.buckets[entry.key_];
+  // A bucket that was empty comes after those that have waited since their last turn, or one that empties and fills between
+  // two passes would hold them up for ever.
+  Client::Turns& turns = client.buckets.try_emplace(entry.key_, Client::Turns{{}, turns_}).first->second;
   entry.turn_ = turns.entries.insert(turns.entries.end(), &entry);
   Bucket& bucket = buckets_.at(entry.key_);
   bucket.clients[static_cast<size_t>(entry.priority_)].insert({client.virtual_time, &client});

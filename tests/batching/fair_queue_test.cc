@@ -119,6 +119,19 @@ TEST(FairQueueTest, AlternatesBetweenTheLengthsOfOneClient) {
 }
 
 // Interactive callers who each wait for one answer before they ask again, so that their class is idle now and then.
+TEST(FairQueueTest, ServesALengthThatWaitsBeforeOneThatEmptiesAndFillsAgain) {
+  FairQueue queue({});
+  const auto patient = MakeEntry("x", 2, {1, 1000}), first = MakeEntry("x", 1), second = MakeEntry("x", 1);
+  Push(queue, *patient);
+  Take(queue);
+  for (TestEntry* returning : {first.get(), second.get()}) {
+    Push(queue, *returning);
+    Take(queue);
+  }
+  EXPECT_EQ(patient->waiting(), 0U);
+  while (!queue.empty()) Take(queue);
+}
+
 TEST(FairQueueTest, GivesBulkItsShareAgainstCallersWhoComeAndGo) {
   for (const bool same_client : {false, true}) {
     FairQueue queue({});
