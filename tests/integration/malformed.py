@@ -38,9 +38,8 @@ FORMATS = [
 CLIP_S = 0.7
 HEADER_BYTES = 64
 ALLOWED = ("OK", "INVALID_ARGUMENT")
-# Of malloc's arenas and libsndfile's leak (it keeps what it has read of some broken Vorbis headers), not of requests: those
-# are a hundred times as much.
-MEMORY_ALLOWANCE_MB = 48
+# Of malloc's arenas. What five thousand requests hold together is twenty times as much.
+MEMORY_ALLOWANCE_MB = 24
 
 
 def flip_bits(data: bytearray, rng: random.Random) -> None:
@@ -125,24 +124,25 @@ class Report:
 
     answers: collections.Counter  # by (format, damage, code)
     unexpected: list[str]
-    memory_mb: list[float]  # the server's, sampled at even distances; the first once it has seen every format
+    memory_mb: list[float]  # the server's, sampled at even distances
 
     def count(self, code: str) -> int:
         return sum(count for (_, _, other), count in self.answers.items() if other == code)
 
     def growth_mb(self) -> float:
-        return self.memory_mb[-1] - self.memory_mb[0]
+        """Over the second half of the run: in the first, malloc's arenas and the threads' buffers find their sizes."""
+        return self.memory_mb[-1] - self.memory_mb[len(self.memory_mb) // 2 - 1]
 
 
 def send(stub: tagging_pb2_grpc.TaggingServiceStub, file: DamagedFile) -> tuple[str, str]:
-    """The answer's code and, of an error, what it says."""
+    """The answer's code and, of an error, what it says. Without a deadline, which a busy machine might not meet."""
     heads = ["makam"]
     try:
         if file.number % 3 == 2:
-            list(stub.TagStream(stream_of(file.data, heads), timeout=300))
+            list(stub.TagStream(stream_of(file.data, heads)))
         else:
             audio = tagging_pb2.Audio(encoded=file.data)
-            stub.Tag(tagging_pb2.TagRequest(audio=audio, heads=heads), timeout=300)
+            stub.Tag(tagging_pb2.TagRequest(audio=audio, heads=heads))
     except grpc.RpcError as error:
         return error.code().name, error.details()
     return "OK", ""
