@@ -1,8 +1,6 @@
 #include "inference/torch_model.h"
 
 #include <ATen/Parallel.h>
-#include <c10/core/Allocator.h>
-#include <c10/core/CPUAllocator.h>
 #include <dlfcn.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/cuda.h>
@@ -17,7 +15,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "base/status_macros.h"
-#include "inference/block_pool.h"
 
 namespace culturetag {
 namespace {
@@ -139,40 +136,6 @@ class TorchModel final : public TaggingModel {
   std::vector<torch::jit::Module> heads_;
 };
 
-// Smaller blocks stay with malloc, which keeps them.
-constexpr size_t kLeastPooledBytes = 128 << 10;
-
-// Never destroyed, as torch keeps tensors of its own until the process ends.
-BlockPool& Pool() {
-  static auto& pool = *new BlockPool;
-  return pool;
-}
-
-// Gives torch its CPU memory from the pool.
-class PoolAllocator final : public c10::Allocator {
- public:
-  explicit PoolAllocator(c10::Allocator& small) : small_(small) {}
-
-  c10::DataPtr allocate(size_t bytes) override {
-    if (bytes < kLeastPooledBytes) return small_.allocate(bytes);
-    void* const block = Pool().Allocate(bytes);
-    TORCH_CHECK_WITH(OutOfMemoryError, block != nullptr, "the system has no ", bytes, " bytes");
-    return {block, block, +[](void* used) { Pool().Free(used); }, at::kCPU};
-  }
-  void copy_data(void* to, const void* from, size_t bytes) const override { default_copy_data(to, from, bytes); }
-
- private:
-  c10::Allocator& small_;
-};
-
-void UsePool() {
-  static const bool used = [] {
-    c10::SetCPUAllocator(new PoolAllocator(*c10::GetDefaultCPUAllocator()), /*priority=*/1);
-    return true;
-  }();
-  static_cast<void>(used);
-}
-
 absl::StatusOr<torch::jit::Module> LoadModule(const std::string& folder, const std::string& file, const std::string& device) {
   try {
     torch::jit::Module module = torch::jit::load(folder + "/" + file, c10::Device(device));
@@ -184,7 +147,6 @@ absl::StatusOr<torch::jit::Module> LoadModule(const std::string& folder, const s
 }
 
 absl::StatusOr<std::unique_ptr<TaggingModel>> Load(const std::string& folder, const ModelSpec& spec, const std::string& device) {
-  UsePool();
   // Clips of fewer than 5 s come in every length, and the profiling executor specialises, slowly, for each new shape.
   torch::jit::getProfilingMode() = false;
   CULTURETAG_ASSIGN_OR_RETURN(torch::jit::Module backbone, LoadModule(folder, "backbone.ts", device));
