@@ -52,14 +52,15 @@ void* BlockPool::Allocate(size_t bytes) {
   return start;
 }
 
-void BlockPool::Free(void* block) {
+bool BlockPool::Free(void* block) {
   absl::MutexLock lock(&mutex_);
   const auto used = used_.find(static_cast<char*>(block));
-  assert(used != used_.end());
+  if (used == used_.end()) return false;
   const auto [start, bytes] = *used;
   used_.erase(used);
   usage_.allocated -= static_cast<int64_t>(bytes);
   AddFree(start, bytes);
+  return true;
 }
 
 BlockPool::Usage BlockPool::usage() const {

@@ -45,8 +45,8 @@ class BlockPool {
 
   // A block of at least `bytes` bytes, at least 1, with any content; null if the system has no memory.
   void* Allocate(size_t bytes);
-  // Takes back what Allocate returned.
-  void Free(void* block);
+  // Takes back what Allocate returned; false, without a change, for any other address.
+  bool Free(void* block);
 
   Usage usage() const;
 

@@ -52,6 +52,15 @@ TEST(BlockPoolTest, GivesAReturnedBlockToTheNextRequestOfItsSize) {
   pool.Free(second);
 }
 
+TEST(BlockPoolTest, LeavesAloneWhatIsNotItsOwn) {
+  BlockPool pool;
+  char* const block = static_cast<char*>(pool.Allocate(1000));
+  EXPECT_FALSE(pool.Free(block + BlockPool::kAlignment));
+  EXPECT_EQ(pool.usage().allocated, 1024);
+  EXPECT_TRUE(pool.Free(block));
+  EXPECT_FALSE(pool.Free(block));
+}
+
 TEST(BlockPoolTest, TakesTheSmallestBlockThatIsLargeEnough) {
   BlockPool pool;
   void* const large = pool.Allocate(9 * kMiB);
