@@ -58,6 +58,7 @@ class Settings:
             "BENTOML_HOME": str(folder / "bentoml"),
             "BENTOML_DO_NOT_TRACK": "True",
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_worker_niceness": "0",  # else its workers yield to the load generator
             "RAY_AUTH_MODE": "disabled",  # It listens on loopback only.
         }
 
