@@ -54,6 +54,9 @@ ABSL_FLAG(int64_t, max_request_bytes, int64_t{512} << 20,
           "of 96 kHz stereo floats.");
 ABSL_FLAG(int64_t, max_bytes_in_flight, int64_t{1} << 30,
           "The most bytes of audio that all requests together hold, from arrival to response; more is refused.");
+ABSL_FLAG(int64_t, response_cache_bytes, 0,
+          "Memory for responses of Tag and Embed, so that the same audio with the same options is answered without the device, and "
+          "identical calls that come together wait for one. 0: none.");
 ABSL_FLAG(absl::Duration, max_stream_duration, absl::Hours(24), "The longest audio of one stream, after decoding.");
 ABSL_FLAG(absl::Duration, stream_idle_timeout, absl::Minutes(1),
           "How long a stream may wait for its client, to send or to take something, before it ends with DEADLINE_EXCEEDED.");
@@ -109,6 +112,7 @@ absl::Status Validate(const Config& config) {
   if (config.max_bytes_in_flight < config.max_request_bytes) {
     return Wrong("max_bytes_in_flight", "must be at least --max_request_bytes, or the largest request would never fit");
   }
+  if (config.response_cache_bytes < 0) return Wrong("response_cache_bytes", "must not be negative");
   if (config.max_stream_duration <= absl::ZeroDuration()) return Wrong("max_stream_duration", "must be more than 0s");
   if (config.stream_idle_timeout <= absl::ZeroDuration()) return Wrong("stream_idle_timeout", "must be more than 0s");
   if (config.max_streams < 1 || config.max_streams > 10000) return Wrong("max_streams", "must be 1 to 10000");
@@ -161,6 +165,7 @@ absl::StatusOr<Config> ConfigFromFlags() {
   config.max_audio_duration = absl::GetFlag(FLAGS_max_audio_duration);
   config.max_request_bytes = absl::GetFlag(FLAGS_max_request_bytes);
   config.max_bytes_in_flight = absl::GetFlag(FLAGS_max_bytes_in_flight);
+  config.response_cache_bytes = absl::GetFlag(FLAGS_response_cache_bytes);
   config.max_stream_duration = absl::GetFlag(FLAGS_max_stream_duration);
   config.stream_idle_timeout = absl::GetFlag(FLAGS_stream_idle_timeout);
   config.max_streams = absl::GetFlag(FLAGS_max_streams);

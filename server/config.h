@@ -35,6 +35,7 @@ struct Config {
   absl::Duration max_audio_duration;
   int64_t max_request_bytes = 0;
   int64_t max_bytes_in_flight = 0;
+  int64_t response_cache_bytes = 0;  // zero: none
   absl::Duration max_stream_duration;
   absl::Duration stream_idle_timeout;
   int max_streams = 0;

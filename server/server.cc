@@ -108,7 +108,7 @@ class RunningServer final : public Server {
     for (size_t i = 0; i < models.size(); ++i) ReportModel(*models[i], reports[i], metrics_);
     metrics_.SetQueueProbe([this] { return batcher_->Snapshot(); });
     tagger_ = std::make_unique<Tagger>(TaggerOptions(), models, decoders_, *batcher_, clock_, metrics_);
-    gate_.Serve(*tagger_);
+    gate_.Serve(*tagger_, config_.response_cache_bytes);
     WatchBundles();
     EnterPhase(Phase::kServing);
     LogInfo("serving", {{"port", port()}});

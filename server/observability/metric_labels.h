@@ -22,6 +22,14 @@ inline constexpr int kBatchCloseReasonCount = 5;
 enum class RejectReason { kQueueFull, kDeadline, kDraining, kTooLong, kBadAudio, kUnauthenticated, kQuota };
 inline constexpr int kRejectReasonCount = 7;
 
+// How a call met the cache of responses.
+enum class CacheOutcome {
+  kHit,        // answered from it
+  kMiss,       // answered by a run of its own
+  kCoalesced,  // waited for the run of an identical call
+};
+inline constexpr int kCacheOutcomeCount = 3;
+
 // Why the device scored a window that nobody waited for any more.
 enum class WasteReason { kCancelled, kExpired };
 inline constexpr int kWasteReasonCount = 2;

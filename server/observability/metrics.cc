@@ -31,6 +31,7 @@ constexpr std::array<const char*, kBatchCloseReasonCount> kCloseReasons = {"full
 constexpr std::array<const char*, kRejectReasonCount> kRejectReasons = {"queue_full", "deadline",  "draining",
                                                                         "too_long",   "bad_audio", "unauthenticated", "quota"};
 constexpr std::array<const char*, kWasteReasonCount> kWasteReasons = {"cancelled", "expired"};
+constexpr std::array<const char*, kCacheOutcomeCount> kCacheOutcomes = {"hit", "miss", "coalesced"};
 constexpr std::array<const char*, 2> kReloadResults = {"failed", "ok"};
 
 // Factors of about 2 from a cached short clip on a GPU to an hour's track on a CPU.
@@ -104,6 +105,13 @@ struct Metrics::Families {
                                            "Attempts to take up a new version of a bundle, by model and result.");
   Family<Gauge>& build_info = GaugeFamily(registry, "culturetag_build_info", "1, with the version of this server.");
 
+  std::array<Counter*, kCacheOutcomeCount> cache_lookups = CountersByLabel(
+      CounterFamily(registry, "culturetag_response_cache_lookups_total", "Calls of Tag and Embed that asked the response cache."),
+      "result", kCacheOutcomes);
+  Counter& cache_evictions =
+      CounterFamily(registry, "culturetag_response_cache_evictions_total", "Responses that had to make room for others.").Add({});
+  Gauge& cache_bytes = GaugeFamily(registry, "culturetag_response_cache_bytes", "Memory of the responses that are kept.").Add({});
+
   std::array<Histogram*, kStageCount> stages = [this] {
     std::array<Histogram*, kStageCount> histograms;
     for (size_t i = 0; i < kStages.size(); ++i) histograms[i] = &stage_duration.Add({{"stage", kStages[i]}}, kSeconds);
@@ -171,6 +179,13 @@ void Metrics::RecordModel(absl::string_view model, absl::string_view version, ab
 
 void Metrics::RecordReload(absl::string_view model, bool success) {
   families_->reloads.Add({{"model", std::string(model)}, {"result", kReloadResults[success ? 1 : 0]}}).Increment();
+}
+
+void Metrics::RecordCacheLookup(CacheOutcome outcome) { families_->cache_lookups[static_cast<size_t>(outcome)]->Increment(); }
+
+void Metrics::RecordCacheState(int64_t bytes, int evicted) {
+  families_->cache_bytes.Set(static_cast<double>(bytes));
+  families_->cache_evictions.Increment(evicted);
 }
 
 void Metrics::SetQueueProbe(std::function<QueueSnapshot()> probe) {

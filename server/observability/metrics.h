@@ -4,6 +4,7 @@
 #ifndef CULTURETAG_OBSERVABILITY_METRICS_H_
 #define CULTURETAG_OBSERVABILITY_METRICS_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -50,6 +51,10 @@ class Metrics {
 
   // One attempt to take up a new version of `model`.
   void RecordReload(absl::string_view model, bool success);
+
+  void RecordCacheLookup(CacheOutcome outcome);
+  // What the cache of responses holds, and how many it has just let go for want of room.
+  void RecordCacheState(int64_t bytes, int evicted);
 
   // Where Serialize asks what waits; an empty function is asked no more. The function must be thread-safe.
   void SetQueueProbe(std::function<QueueSnapshot()> probe);

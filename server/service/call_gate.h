@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -14,9 +15,11 @@
 #include "absl/time/time.h"
 #include "base/byte_budget.h"
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "grpcpp/server_context.h"
 #include "observability/metrics.h"
 #include "service/authenticator.h"
+#include "service/caching_tagger.h"
 #include "service/call_context.h"
 #include "service/request_log.h"
 #include "service/tagger.h"
@@ -35,10 +38,15 @@ class CallGate {
         metrics_(metrics),
         bytes_in_flight_(max_bytes_in_flight) {}
 
-  // Opens the services. Before this, calls end with UNAVAILABLE.
-  void Serve(Tagger& tagger) { tagger_ = &tagger; }
+  // Opens the services, with responses of at most `response_cache_bytes` kept; 0: none. Before this, calls end with UNAVAILABLE.
+  void Serve(Tagger& tagger, int64_t response_cache_bytes = 0) {
+    answers_ = std::make_unique<CachingTagger>(response_cache_bytes, Sha256Of, tagger, clock_, metrics_);
+    tagger_ = &tagger;
+  }
   // Null before Serve.
   Tagger* tagger() const { return tagger_; }
+  // The tagger's Tag and Embed behind the cache of responses; only once tagger() isn't null.
+  CachingTagger& answers() const { return *answers_; }
 
   Clock& clock() const { return clock_; }
   Metrics& metrics() const { return metrics_; }
@@ -67,7 +75,8 @@ class CallGate {
   Clock& clock_;
   Metrics& metrics_;
   ByteBudget bytes_in_flight_;
-  std::atomic<Tagger*> tagger_{nullptr};
+  std::unique_ptr<CachingTagger> answers_;
+  std::atomic<Tagger*> tagger_{nullptr};  // set after `answers_`
 };
 
 }  // namespace culturetag

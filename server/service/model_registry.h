@@ -7,6 +7,8 @@
 #ifndef CULTURETAG_SERVICE_MODEL_REGISTRY_H_
 #define CULTURETAG_SERVICE_MODEL_REGISTRY_H_
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,6 +30,13 @@ struct ServedModel {
   const std::string device;
   const std::string precision;
   const int slot;
+  const uint64_t id = NextId();  // that no other version of this process has
+
+ private:
+  static uint64_t NextId() {
+    static std::atomic<uint64_t> next{0};
+    return next++;
+  }
 };
 
 class ModelRegistry {

@@ -41,7 +41,7 @@ class OipService::InferReactor final : public grpc::ServerUnaryReactor {
     for (size_t file = 0; file < count; ++file) {
       TagRequest options = plan_.options;
       options.audio = plan_.files[file];
-      slot->Add(tagger_->Tag(std::move(options),
+      slot->Add(gate_.answers().Tag(std::move(options),
                              [this, file](absl::StatusOr<TagResult> result) { Take(file, std::move(result)); }));
     }
   }

@@ -18,11 +18,10 @@ class TaggingService::UnaryReactor final : public grpc::ServerUnaryReactor {
   UnaryReactor(CallGate& gate, grpc::CallbackServerContext& context, absl::string_view method, Response& response)
       : gate_(gate), context_(context), method_(method), response_(response), arrival_(gate.clock().Now()) {}
 
-  // `begin` is Tagger::Tag or Tagger::Embed.
+  // `begin` is CachingTagger::Tag or CachingTagger::Embed.
   template <typename Begin>
   void Start(const Proto& proto, Begin begin) {
-    Tagger* const tagger = gate_.tagger();
-    if (tagger == nullptr) return End(Loading());
+    if (gate_.tagger() == nullptr) return End(Loading());
     absl::StatusOr<Caller> caller = gate_.Identify(context_, /*stream=*/false);
     if (!caller.ok()) return End(caller.status());
     caller_.emplace(*std::move(caller));
@@ -39,7 +38,7 @@ class TaggingService::UnaryReactor final : public grpc::ServerUnaryReactor {
     request->deadline = DeadlineOf(context_, gate_.clock());
     // A reference of its own: the callback may end this reactor before the call has returned.
     const std::shared_ptr<CallSlot> slot = slot_;
-    slot->Add((tagger->*begin)(*std::move(request), [this](absl::StatusOr<Result> result) {
+    slot->Add((gate_.answers().*begin)(*std::move(request), [this](absl::StatusOr<Result> result) {
       if (result.ok()) {
         caller_->Charge(result->audio_duration);
         ToProto(*result, response_);
@@ -73,14 +72,14 @@ class TaggingService::UnaryReactor final : public grpc::ServerUnaryReactor {
 grpc::ServerUnaryReactor* TaggingService::Tag(grpc::CallbackServerContext* context, const v1::TagRequest* request,
                                               v1::TagResponse* response) {
   auto* reactor = new UnaryReactor<v1::TagRequest, v1::TagResponse, TagResult>(gate_, *context, "Tag", *response);
-  reactor->Start(*request, &Tagger::Tag);
+  reactor->Start(*request, &CachingTagger::Tag);
   return reactor;
 }
 
 grpc::ServerUnaryReactor* TaggingService::Embed(grpc::CallbackServerContext* context, const v1::EmbedRequest* request,
                                                 v1::EmbedResponse* response) {
   auto* reactor = new UnaryReactor<v1::EmbedRequest, v1::EmbedResponse, EmbedResult>(gate_, *context, "Embed", *response);
-  reactor->Start(*request, &Tagger::Embed);
+  reactor->Start(*request, &CachingTagger::Embed);
   return reactor;
 }
 
