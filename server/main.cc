@@ -41,8 +41,7 @@ void HandleSignals(sigset_t signals, std::weak_ptr<culturetag::Server> server) {
     }
     culturetag::LogInfo("stopping; a second signal ends the server at once", {{"signal", strsignal(signal)}});
     if (const auto running = server.lock()) running->RequestStop();
-    do sigwait(&signals, &signal);
-    while (signal == SIGHUP);
+    do sigwait(&signals, &signal); while (signal == SIGHUP);
     _exit(128 + signal);
   }).detach();
 }
