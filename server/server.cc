@@ -20,6 +20,7 @@
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "grpcpp/resource_quota.h"
 #include "inference/bundle.h"
 #include "inference/torch_model.h"
 #include "observability/http_endpoint.h"
@@ -44,6 +45,9 @@ constexpr absl::Duration kFlushTime = absl::Seconds(1);
 
 // Fills a link of 50 ms and 5 MB/s for each stream.
 constexpr int kStreamLookaheadBytes = 256 << 10;
+
+// What gRPC's connections need besides the messages.
+constexpr int64_t kTransportBytes = int64_t{64} << 20;
 
 // Calls at a time that a client may open on one connection; it waits with more.
 constexpr int kMaxCallsOfAConnection = 1000;
@@ -172,6 +176,10 @@ class RunningServer final : public Server {
 
   void SetTransportOptions(grpc::ServerBuilder& builder) const {
     builder.SetMaxReceiveMessageSize(static_cast<int>(config_.max_request_bytes));
+    // Of messages that are still arriving: those that have arrived are counted by --max_bytes_in_flight. gRPC goes over the quota
+    // for a moment, and then closes idle connections and ends calls that are arriving until it is kept again.
+    const auto quota = static_cast<size_t>(config_.max_bytes_in_flight + kTransportBytes);
+    builder.SetResourceQuota(grpc::ResourceQuota("culturetag").Resize(quota));
     // What gRPC takes from the network before a stream asks for it. Left alone it grows with the connection's speed, to
     // megabytes for each stream that the device holds up.
     builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);

@@ -44,7 +44,9 @@ absl::StatusOr<std::pair<std::string, std::string>> SplitAddress(const std::stri
   return std::make_pair(std::move(host), address.substr(colon + 1));
 }
 
-absl::Status SystemError(absl::string_view what) { return absl::UnavailableError(absl::StrCat(what, ": ", std::strerror(errno))); }
+absl::Status SystemError(absl::string_view what) {
+  return absl::UnavailableError(absl::StrCat(what, ": ", std::strerror(errno)));
+}
 
 // A bound socket that listens; its descriptor.
 absl::StatusOr<int> Listen(const addrinfo& address) {
@@ -152,7 +154,8 @@ void TcpListener::Run() {
 }
 
 void TcpListener::Warn(absl::string_view what) {
-  if (const auto suppressed = warnings_.Admit()) LogWarning("a connection was refused", {{"reason", what}, {"suppressed", *suppressed}});
+  const absl::optional<int64_t> suppressed = warnings_.Admit();
+  if (suppressed.has_value()) LogWarning("a connection was refused", {{"reason", what}, {"suppressed", *suppressed}});
 }
 
 // Whether nothing was wrong.
