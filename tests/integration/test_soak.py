@@ -28,7 +28,7 @@ def report_of(memory: list[float], **counts: int) -> soak.Report:
 def test_a_leak_is_told_from_noise():
     wobble = [3.0 if minute % 2 else -3.0 for minute in range(60)]
     assert report_of([100 + w for w in wobble]).faults() == []
-    (fault,) = report_of([100 + minute + w for minute, w in enumerate(wobble)]).faults()
+    (fault,) = report_of([100 + 2 * minute + w for minute, w in enumerate(wobble)]).faults()
     assert fault.startswith("memory rises by ")
     assert soak.fit(samples([100.0, 101.0, 102.0, 103.0])) == pytest.approx((60, 0, 3), abs=1e-6)
 
