@@ -15,13 +15,15 @@ namespace culturetag {
 
 class TemporaryFolder {
  public:
-  TemporaryFolder() : path_(testing::TempDir() + "/culturetag-XXXXXX") {
+  TemporaryFolder() : path_(testing::TempDir() + "culturetag-XXXXXX") {
     if (mkdtemp(path_.data()) == nullptr) ADD_FAILURE() << "can't make " << path_;
+    path_ = std::filesystem::canonical(path_).string();
   }
   ~TemporaryFolder() { std::filesystem::remove_all(path_); }
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
+  // Absolute and without links.
   const std::string& path() const { return path_; }
 
   // Writes a file and returns its path.
