@@ -1,20 +1,25 @@
 #include "config.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <thread>
 #include <utility>
 
 #include "absl/flags/flag.h"
+#include "absl/flags/parse.h"
 #include "absl/flags/reflection.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "base/status_macros.h"
 
 ABSL_FLAG(std::vector<std::string>, bundle, {},
-          "Folders of the model bundles to serve, comma-separated. Requests that name no model get the first. Required.");
+          "Folders of the model bundles to serve, comma-separated or each in a flag of its own. Requests that name no model get the "
+          "first. Required.");
 ABSL_FLAG(absl::Duration, reload_period, absl::Seconds(5),
           "How often to look whether a bundle's manifest has changed, or the link that leads to it; the new version is then taken "
           "up without a restart. 0: only at SIGHUP.");
@@ -137,7 +142,32 @@ absl::Status ParseClientWeights(const std::vector<std::string>& flags, std::map<
   return absl::OkStatus();
 }
 
+// `arguments` with the values of every --bundle in one flag, since Abseil takes only the last of a repeated one.
+std::vector<std::string> WithBundlesJoined(const std::vector<std::string>& arguments) {
+  std::vector<std::string> others, bundles;
+  for (auto argument = arguments.begin(); argument != arguments.end(); ++argument) {
+    absl::string_view value = *argument;
+    if (absl::ConsumePrefix(&value, "--bundle=") || absl::ConsumePrefix(&value, "-bundle=")) {
+      bundles.emplace_back(value);
+    } else if ((value == "--bundle" || value == "-bundle") && std::next(argument) != arguments.end()) {
+      bundles.push_back(*++argument);
+    } else {
+      others.push_back(*argument);
+    }
+  }
+  if (!bundles.empty()) others.push_back(absl::StrCat("--bundle=", absl::StrJoin(bundles, ",")));
+  return others;
+}
+
 }  // namespace
+
+bool ParseFlags(int argc, char** argv) {
+  static std::vector<std::string> arguments;  // Abseil returns pointers to them
+  arguments = WithBundlesJoined({argv, argv + argc});
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  return absl::ParseCommandLine(static_cast<int>(pointers.size()), pointers.data()).size() == 1;
+}
 
 absl::StatusOr<Config> ConfigFromFlags() {
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));

@@ -50,6 +50,10 @@ struct Config {
   LogFormat log_format = LogFormat::kText;
 };
 
+// Parses the command line, in which the values of repeated --bundle add up, and returns whether it has nothing but flags. Ends
+// the process for a wrong flag and for --help. Call it once.
+bool ParseFlags(int argc, char** argv);
+
 // The flags' values, with 0 threads resolved to this machine's. INVALID_ARGUMENT names the flag that is wrong and what
 // would be right.
 absl::StatusOr<Config> ConfigFromFlags();

@@ -9,7 +9,6 @@
 #include <thread>
 #include <utility>
 
-#include "absl/flags/parse.h"
 #include "absl/flags/usage.h"
 #include "absl/flags/usage_config.h"
 #include "absl/strings/match.h"
@@ -60,7 +59,7 @@ int main(int argc, char** argv) {
   // The server's own flags, which all stand in config.cc.
   const auto own = [](absl::string_view file) { return absl::EndsWith(file, "config.cc"); };
   absl::SetFlagsUsageConfig({own, own, nullptr, [] { return std::string("culturetag-server " CULTURETAG_VERSION "\n"); }, nullptr});
-  if (absl::ParseCommandLine(argc, argv).size() > 1) {
+  if (!culturetag::ParseFlags(argc, argv)) {
     return Fail(absl::InvalidArgumentError("unexpected argument; all settings are flags, see --help"), 2);
   }
   const absl::StatusOr<culturetag::Config> config = culturetag::ConfigFromFlags();
