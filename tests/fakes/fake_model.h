@@ -90,7 +90,7 @@ class FakeModel final : public TaggingModel {
     return outputs;
   }
 
-  // What a pass takes on the fake clock: `pass` and, for each window, `window`. Set it before the first Run.
+  // What a pass takes on the fake clock: `pass` and, for each window, `window`. Set it while nothing is submitted.
   void SetCost(absl::Duration pass, absl::Duration window) {
     pass_time_ = pass;
     window_time_ = window;
