@@ -42,7 +42,7 @@ class OipService::InferReactor final : public grpc::ServerUnaryReactor {
       TagRequest options = plan_.options;
       options.audio = plan_.files[file];
       slot->Add(gate_.answers().Tag(std::move(options),
-                             [this, file](absl::StatusOr<TagResult> result) { Take(file, std::move(result)); }));
+                                    [this, file](absl::StatusOr<TagResult> result) { Take(file, std::move(result)); }));
     }
   }
 
@@ -55,12 +55,12 @@ class OipService::InferReactor final : public grpc::ServerUnaryReactor {
 
  private:
   absl::Status Prepare(const inference::ModelInferRequest& request) {
-    tagger_ = gate_.tagger();
-    if (tagger_ == nullptr) return Loading();
+    const Tagger* const tagger = gate_.tagger();
+    if (tagger == nullptr) return Loading();
     absl::StatusOr<Caller> caller = gate_.Identify(context_, /*stream=*/false);
     if (!caller.ok()) return caller.status();
     caller_.emplace(*std::move(caller));
-    CULTURETAG_ASSIGN_OR_RETURN(const auto model, FindModel(*tagger_, request.model_name(), request.model_version()));
+    CULTURETAG_ASSIGN_OR_RETURN(const auto model, FindModel(*tagger, request.model_name(), request.model_version()));
     absl::StatusOr<InferPlan> plan = PlanInfer(request, *model->spec);
     if (!plan.ok()) {
       const bool bad_audio = absl::StartsWith(FieldOf(plan.status()).value_or(""), "AUDIO");
@@ -139,7 +139,6 @@ class OipService::InferReactor final : public grpc::ServerUnaryReactor {
   grpc::CallbackServerContext& context_;
   inference::ModelInferResponse& response_;
   const absl::Time arrival_;
-  Tagger* tagger_ = nullptr;
   absl::optional<Caller> caller_;
   InferPlan plan_;
   int64_t bytes_in_flight_ = 0;  // taken of the gate's budget
