@@ -18,7 +18,7 @@ struct AdmissionCase {
   absl::Duration audio;             // of the request, in windows
   absl::Duration excess_time;       // the device's time for what exceeds max_queued_audio
   absl::Duration estimate;          // EstimateCompletion
-  absl::Duration completion;        // the estimate as it will do for 99 of 100
+  absl::Duration completion;        // the estimate as EstimateCorrection corrects it
   absl::Duration time_left;         // until its deadline
 };
 

@@ -6,7 +6,7 @@
 namespace culturetag {
 namespace {
 
-constexpr double kShareInTime = 0.99;  // of the requests
+constexpr double kShareInTime = 0.995;  // of the requests
 constexpr double kStep = 0.1;
 const double kMostLogFactor = std::log(20);
 

@@ -3,9 +3,10 @@
 // An estimate counts what waits when a request is admitted. Those that are admitted later take turns with it and make it
 // later; under a load above the capacity so much so that most requests would be admitted and then expire. So the estimates
 // of requests that have ended are compared with the time that those took, and new estimates are multiplied by the factor
-// that would have been enough for 99 of 100. It rises by a tenth with every request that took longer, and sinks by a
-// thousandth with every one that didn't: a stochastic approximation of the 99th percentile. When the queue runs dry, the
-// overload is over, and what it taught is soon forgotten: else an idle server would go on refusing what it can do.
+// that would have been enough for 995 of 1,000. It rises by a tenth with every request that took longer, and sinks by half a
+// thousandth with every one that didn't: a stochastic approximation of that percentile. 99 of 100 are to meet their
+// deadlines; the other half of a hundredth is for those that don't while the factor is being learnt. When the queue runs
+// dry, the overload is over, and what it taught is soon forgotten: else an idle server would go on refusing what it can do.
 //
 // Thread-compatible.
 #ifndef CULTURETAG_BATCHING_ESTIMATE_CORRECTION_H_
@@ -17,7 +18,7 @@ namespace culturetag {
 
 class EstimateCorrection {
  public:
-  // `estimate` as it will have been enough for 99 of 100 requests, if things stay as they are.
+  // `estimate` as it will have been enough for 995 of 1,000 requests, if things stay as they are.
   absl::Duration Corrected(absl::Duration estimate) const;
 
   // A request with that (uncorrected) estimate has ended after `taken`; InfiniteDuration if it missed its deadline.
