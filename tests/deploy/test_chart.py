@@ -193,6 +193,29 @@ def test_asks_for_gpus_and_for_nothing_beyond_them_in_a_rollout():
     assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
 
 
+def test_spreads_the_pods_of_each_rollout_over_zones_and_nodes():
+    constraints = server_pod(render(MINIMAL))["topologySpreadConstraints"]
+    selector = one("Deployment", render(MINIMAL))["spec"]["selector"]
+    assert constraints == [
+        {
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "matchLabelKeys": ["pod-template-hash"],
+            "labelSelector": selector,
+        }
+        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+    ]
+
+
+@every_values_file
+def test_changes_no_owners_in_a_volume_that_has_the_right_ones(values):
+    for document in render(values):
+        if document["kind"] in {"Deployment", "Job"}:
+            security = document["spec"]["template"]["spec"]["securityContext"]
+            assert security["fsGroupChangePolicy"] == "OnRootMismatch"
+
+
 def test_spreads_a_bulk_list_over_the_pods_of_an_indexed_job():
     job = one("Job", render(CPU))["spec"]
     (container,) = job["template"]["spec"]["containers"]

@@ -123,7 +123,11 @@
 {{- end -}}
 
 {{- define "culturetag.spread" -}}
-{{- $default := list (dict "maxSkew" 1 "topologyKey" "kubernetes.io/hostname" "whenUnsatisfiable" "ScheduleAnyway") -}}
+{{- /* Without the hash, a rollout's new pods would go where the old ones aren't, and be uneven once those have gone. */}}
+{{- $default := list -}}
+{{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" -}}
+{{- $default = append $default (dict "maxSkew" 1 "topologyKey" . "whenUnsatisfiable" "ScheduleAnyway" "matchLabelKeys" (list "pod-template-hash")) -}}
+{{- end -}}
 {{- $selector := dict "matchLabels" (include "culturetag.selectorLabels" . | fromYaml) -}}
 {{- range (.Values.topologySpreadConstraints | default $default) }}
 - {{ toYaml (merge (dict "labelSelector" $selector) .) | nindent 2 | trim }}
