@@ -41,7 +41,7 @@ struct BucketState {
   int max_batch_windows = 1;  // the most windows in a batch of this bucket's model, at least 1
   absl::Time waiting_since;   // the later of its last turn and the arrival of its first window since it was empty
   Turn turn;
-  absl::Time latest_start = absl::InfiniteFuture();  // a pass that starts later misses the earliest deadline
+  absl::Time latest_start = absl::InfiniteFuture();  // a pass that starts later may miss the earliest deadline
 };
 
 // Sends `windows` of the bucket at index `bucket` to the device.
