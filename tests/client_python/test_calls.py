@@ -123,6 +123,8 @@ def test_refuses_wrong_arguments_before_it_sends_anything(client, service, argum
     ("options", "words"),
     [
         ({"token": "two\n"}, "visible ASCII"),
+        ({"client_id": "the archive"}, "a client_id is visible ASCII"),
+        ({"client_id": "arşiv"}, "a client_id is visible ASCII"),
         ({"tls_cert": b"x"}, "go together"),
         ({"tls_key": b"x"}, "go together"),
         ({"max_attempts": 0}, "1 to 5, not 0"),

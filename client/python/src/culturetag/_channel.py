@@ -34,7 +34,9 @@ class Connection:
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key go together")
-        if self.token is not None and not (self.token.isascii() and self.token.isprintable() and " " not in self.token):
+        if self.client_id is not None and not _is_visible_ascii(self.client_id):
+            raise ValueError("a client_id is visible ASCII")
+        if self.token is not None and not _is_visible_ascii(self.token):
             raise ValueError("a token is visible ASCII; is there a line break at its end?")
 
     def credentials(self) -> grpc.ChannelCredentials | None:
@@ -55,6 +57,10 @@ class Connection:
         if self.token is not None:
             pairs.append(("authorization", f"Bearer {self.token}"))
         return tuple(pairs)
+
+
+def _is_visible_ascii(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def channel_options(max_attempts: int) -> list[tuple[str, str | int]]:

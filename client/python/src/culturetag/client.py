@@ -57,7 +57,8 @@ class Client:
             max_attempts: How often gRPC makes a call, 1 to 5. 1 shows every refusal, as a load test wants.
 
         Raises:
-            ValueError: `tls_cert` without `tls_key`, a token that isn't visible ASCII, or `max_attempts` out of range.
+            ValueError: `tls_cert` without `tls_key`, a token or `client_id` that isn't visible ASCII, or
+                `max_attempts` out of range.
             OSError: A certificate or key can't be read.
         """
         self._connection = Connection(target, client_id, token, tls, tls_ca, tls_cert, tls_key)
