@@ -275,10 +275,43 @@ INSTANCES = Row(
             "s",
             (Query(gauge("warmup_duration_seconds"), "{{instance}}"),),
         ),
+        Panel(
+            "Reloads of bundles",
+            "New versions that were taken up (ok), and attempts that failed, after which the present version goes on serving.",
+            "ops",
+            (Query(rate("bundle_reloads_total", by="model, result"), "{{model}}: {{result}}"),),
+            stacked=True,
+        ),
     ),
 )
 
-ROWS = (OVERVIEW, TRAFFIC, LATENCY, QUEUE, DEVICE, INSTANCES)
+CACHE = Row(
+    "Response cache",
+    (
+        Panel(
+            "Lookups",
+            "hit: answered from memory. coalesced: waited for the run of an identical call. miss: the device had to run. "
+            "Nothing, if --response_cache_bytes is 0.",
+            "reqps",
+            (Query(rate("response_cache_lookups_total", by="result"), "{{result}}"),),
+            stacked=True,
+        ),
+        Panel(
+            "Memory of the responses",
+            "At most --response_cache_bytes.",
+            "bytes",
+            (Query(gauge("response_cache_bytes"), "{{instance}}"),),
+        ),
+        Panel(
+            "Evictions",
+            "Responses that had to make room for others. Many of them beside few hits: the cache is too small, or of no use.",
+            "ops",
+            (Query(rate("response_cache_evictions_total", by="instance"), "{{instance}}"),),
+        ),
+    ),
+)
+
+ROWS = (OVERVIEW, TRAFFIC, LATENCY, QUEUE, DEVICE, CACHE, INSTANCES)
 
 
 def panel_json(panel: Panel, place: dict[str, int], number: int) -> dict:
