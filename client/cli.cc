@@ -1,6 +1,7 @@
 #include "client/cli.h"
 
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -59,7 +60,9 @@ constexpr absl::string_view kCompletionExamples = R"(Examples:
 
 // What the command line asks for.
 struct Request {
-  ConnectionOptions connection;
+  // One for each command: CLI11 hands environment variables to the commands that weren't named, too, and in a shared
+  // one they would win over the options of the command that was.
+  std::list<ConnectionOptions> connections;
   TagOptions tag;
   EmbedOptions embed;
   ModelsOptions models;
@@ -120,15 +123,19 @@ CLI::App* AddModelsCommand(CLI::App& app, ModelsOptions& options) {
 }
 
 // What all commands that call a server have: how to reach it, the exit codes, and what to run.
-void Complete(CLI::App* command, Request& request, std::function<int(const Console&)> run) {
-  AddConnectionOptions(*command, request.connection);
+void Complete(CLI::App* command, Request& request,
+              std::function<int(const ConnectionOptions&, const Console&)> run) {
+  ConnectionOptions& connection = request.connections.emplace_back();
+  AddConnectionOptions(*command, connection);
   command->footer(absl::StrCat(command->get_footer(), "\n", kExitCodes));
-  command->final_callback([&request, run = std::move(run)] { request.run = run; });
+  command->final_callback([&request, &connection, run = std::move(run)] {
+    request.run = [&connection, run](const Console& console) { return run(connection, console); };
+  });
 }
 
 void CompleteWithClient(CLI::App* command, Request& request, CommandWithClient run) {
-  Complete(command, request, [&request, run = std::move(run)](const Console& console) {
-    return RunWithClient(request.connection, run, console);
+  Complete(command, request, [run = std::move(run)](const ConnectionOptions& connection, const Console& console) {
+    return RunWithClient(connection, run, console);
   });
 }
 
@@ -156,9 +163,10 @@ void AddCommands(CLI::App& app, Request& request) {
   CLI::App* const health = app.add_subcommand("health", "Ask whether the server serves");
   health->footer(std::string(kHealthExamples));
   CompleteWithClient(health, request, RunHealth);
-  Complete(AddBenchCommand(app, request.bench), request, [&request](const Console& console) {
-    return RunBench(request.bench, request.connection, console);
-  });
+  Complete(AddBenchCommand(app, request.bench), request,
+           [&request](const ConnectionOptions& connection, const Console& console) {
+             return RunBench(request.bench, connection, console);
+           });
   AddCompletionCommand(app, request);
 }
 

@@ -1,10 +1,13 @@
 #include "client/bench/bench_cli.h"
 
+#include <cmath>
 #include <string>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "client/bench/clip.h"
 #include "client/bench/load_report.h"
 #include "client/request_options.h"
 
@@ -26,26 +29,43 @@ Examples:
 // Throws CLI::ValidationError, the way in which CLI11 wants to hear of values that it can't check itself.
 absl::Duration ParseDuration(const std::string& option, absl::string_view text) {
   absl::Duration duration;
-  if (!absl::ParseDuration(text, &duration) || duration <= absl::ZeroDuration()) {
+  if (!absl::ParseDuration(text, &duration) || duration <= absl::ZeroDuration() ||
+      duration == absl::InfiniteDuration()) {
     throw CLI::ValidationError(option, absl::StrCat("`", text, "` is no duration; write 500ms, 60s or 2m"));
   }
   return duration;
 }
 
+// CLI11's own takes NaN, and prints all 309 digits of the largest double.
+CLI::Validator PositiveNumber() {
+  const auto check = [](const std::string& text) {
+    double number = 0;
+    if (absl::SimpleAtod(text, &number) && std::isfinite(number) && number > 0) return std::string();
+    return absl::StrCat("`", text, "` is no number above 0");
+  };
+  return CLI::Validator(check, "");
+}
+
 std::pair<absl::Duration, double> ParseLength(const std::string& text) {
   const std::size_t colon = text.find(':');
   double weight = 1;
-  if (colon != std::string::npos && (!absl::SimpleAtod(text.substr(colon + 1), &weight) || !(weight > 0))) {
+  if (colon != std::string::npos &&
+      (!absl::SimpleAtod(text.substr(colon + 1), &weight) || !std::isfinite(weight) || weight <= 0)) {
     throw CLI::ValidationError("--clips", absl::StrCat("`", text, "` has no weight above 0 behind the colon"));
   }
-  return {ParseDuration("--clips", text.substr(0, colon)), weight};
+  const absl::Duration length = ParseDuration("--clips", text.substr(0, colon));
+  if (length > kLongestClip) {
+    throw CLI::ValidationError("--clips", absl::StrCat("`", text, "` is longer than the ",
+                                                       absl::FormatDuration(kLongestClip), " that a message holds"));
+  }
+  return {length, weight};
 }
 
 void AddLoadOptions(CLI::App& command, BenchOptions& options) {
   CLI::Option* const files =
       command.add_option("FILE", options.files, "Audio files to send; without them, noise of --clips")->type_name("");
   CLI::Option* const rate = command.add_option("--rate", options.rate, "Open loop: requests a second")
-                                ->check(CLI::PositiveNumber.description(""));
+                                ->check(PositiveNumber());
   command
       .add_option_function<std::string>(
           "--arrivals",
@@ -104,6 +124,7 @@ void AddGoalOptions(CLI::App& command, BenchOptions& options) {
           ->type_name("DURATION");
   command
       .add_option("--goal-percentile", options.goal_percentile, "Which percentile of the latency is to keep the goal")
+      ->check(PositiveNumber())
       ->check(CLI::Range(1.0, 100.0).description(""))
       ->capture_default_str()
       ->needs(goal);

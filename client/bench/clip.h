@@ -14,6 +14,9 @@ struct Clip {
   v1::Audio audio;
 };
 
+// Of SyntheticClip: a gRPC message ends at 2 GiB, which is 12.4 h of its samples.
+inline constexpr absl::Duration kLongestClip = absl::Hours(12);
+
 // White noise of that length at 24 kHz in 16 bits: to a model it is as much work as music, and nobody needs to have
 // any. Twice the same length is twice the same clip.
 Clip SyntheticClip(absl::Duration length);

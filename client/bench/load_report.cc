@@ -107,7 +107,9 @@ std::string LoadText(const LoadStep& step, const Goal& goal) {
       absl::ToDoubleSeconds(result.elapsed), PerSecond(static_cast<double>(result.answered), result.elapsed),
       PerSecond(absl::ToDoubleSeconds(result.audio), result.elapsed));
   if (step.offered_rate > 0) absl::StrAppendFormat(&text, "%.2f/s were offered\n", step.offered_rate);
-  for (const auto& [code, count] : result.failures) absl::StrAppend(&text, count, " ended with ", code, "\n");
+  for (const auto& [code, count] : result.failures) {
+    absl::StrAppend(&text, count, " ended with ", code, ", the first: ", Printable(result.reasons.at(code)), "\n");
+  }
   if (goal.latency != absl::InfiniteDuration()) {
     absl::StrAppendFormat(&text, "goodput %.2f/s; goal p%g <= %.3f s: %s\n",
                           PerSecond(static_cast<double>(result.within_goal), result.elapsed), goal.percentile,

@@ -72,6 +72,7 @@ class LoadRun {
     result_.elapsed = now - start_;
     if (const auto* const failure = std::get_if<Failure>(&outcome)) {
       ++result_.failures[failure->code];
+      result_.reasons.emplace(failure->code, failure->message);
       if (failure->code == "RESOURCE_EXHAUSTED") result_.refusal.Add(now - sent);
       return;
     }

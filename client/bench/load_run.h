@@ -43,6 +43,7 @@ struct LoadResult {
   int64_t answered = 0;
   absl::Duration audio;  // that was tagged
   std::map<std::string, int64_t> failures;  // by gRPC status code
+  std::map<std::string, std::string> reasons;  // the message of the first failure of each code
   int64_t within_goal = 0;  // answers whose latency is at most LoadInput's goal
   // Of answered requests. `latency` counts from when a request was due, `sending_delay` is what of it passed before it
   // was sent; in a closed loop a request is due when it is sent.

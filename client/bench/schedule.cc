@@ -1,11 +1,13 @@
 #include "client/bench/schedule.h"
 
+#include <cmath>
 #include <random>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "client/bench/clip.h"
 
 namespace culturetag::client {
 namespace {
@@ -58,6 +60,11 @@ Outcome<std::vector<TraceEntry>> ParseTrace(absl::string_view text) {
       return LineFailure(line_number, "isn't `SECONDS_SINCE_START CLIP_SECONDS [CLIENT]`");
     }
     if (!(due >= 0) || !(length > 0)) return LineFailure(line_number, "has a negative time or a clip of 0 s");
+    if (!std::isfinite(due)) return LineFailure(line_number, "has a time without end");
+    if (absl::Seconds(length) > kLongestClip) {
+      return LineFailure(line_number, absl::StrCat("has a clip longer than the ", absl::FormatDuration(kLongestClip),
+                                                   " that a message holds"));
+    }
     if (!trace.empty() && absl::Seconds(due) < trace.back().due) return LineFailure(line_number, "goes back in time");
     trace.push_back({absl::Seconds(due), absl::Seconds(length), fields.size() == 3 ? std::string(fields[2]) : ""});
   }

@@ -48,6 +48,11 @@ TEST(CommandLineTest, ExitsWithTwoAndNamesWhatIsWrong) {
       {{"bench", "--arrivals", "constant"}, "--arrivals requires --rate"},
       {{"bench", "--rate", "1", "--concurrency", "2"}, "--rate excludes --concurrency"},
       {{"bench", "--clips", "5s:0"}, "--clips: `5s:0` has no weight above 0 behind the colon"},
+      {{"bench", "--clips", "5s:inf"}, "--clips: `5s:inf` has no weight above 0 behind the colon"},
+      {{"bench", "--clips", "13h"}, "--clips: `13h` is longer than the 12h that a message holds"},
+      {{"bench", "--length", "inf"}, "--length: `inf` is no duration; write 500ms, 60s or 2m"},
+      {{"bench", "--rate", "nan"}, "--rate: `nan` is no number above 0"},
+      {{"bench", "--goal", "1s", "--goal-percentile", "nan"}, "--goal-percentile: `nan` is no number above 0"},
       {{"bench", "--search", "--rate", "1"}, "--search requires --goal"},
       {{"tag", "a", "--live"}, "FILE: --live reads standard input and no file"},
       {{"tag", "a", "--rate", "8000"}, "--rate requires --live"},
@@ -91,6 +96,15 @@ TEST(CommandLineTest, SaysWhetherTheServerServes) {
   const Finished draining = RunCulturetag({"health", "--server", service.address()});
   EXPECT_EQ(draining.out, "NOT_SERVING\n");
   EXPECT_EQ(draining.exit_code, 1);
+}
+
+TEST(CommandLineTest, PrefersItsOptionsToTheEnvironment) {
+  FakeTaggingService service({});
+  setenv("CULTURETAG_SERVER", "localhost:1", 1);
+  for (const std::string command : {"models", "health"}) {
+    EXPECT_EQ(RunCulturetag({command, "--server", service.address()}).exit_code, 0) << command;
+  }
+  unsetenv("CULTURETAG_SERVER");
 }
 
 TEST(CommandLineTest, SendsTokenAndClientIdOfItsOptions) {

@@ -97,6 +97,16 @@ TEST(BenchCommandTest, CountsRefusalsOnceAndMissesTheGoal) {
   EXPECT_EQ(step["keeps_goal"], false);
 }
 
+TEST(BenchCommandTest, TellsWhyRequestsFailed) {
+  FakeTaggingService service([](auto&, const auto&, auto&) {
+    return grpc::Status(grpc::StatusCode::NOT_FOUND, "the model has no head \"x\"");
+  });
+  const Finished finished = RunCulturetag({"bench", "--rate", "100", "--arrivals", "constant", "--length", "20ms",
+                                           "--clips", "500ms", "--server", service.address()});
+  EXPECT_EQ(finished.exit_code, 1);
+  EXPECT_THAT(finished.out, HasSubstr("\n2 ended with NOT_FOUND, the first: the model has no head \"x\"\n"));
+}
+
 TEST(BenchCommandTest, ReportsTheServersStagesAndEachClient) {
   absl::Mutex mutex;
   std::set<std::string> ids;

@@ -79,6 +79,8 @@ TEST(ParseTraceTest, NamesTheLineThatIsWrong) {
   EXPECT_EQ(message("0 5\nnow 5\n"), "line 2 of the trace isn't `SECONDS_SINCE_START CLIP_SECONDS [CLIENT]`");
   EXPECT_EQ(message("0 5 a b"), "line 1 of the trace isn't `SECONDS_SINCE_START CLIP_SECONDS [CLIENT]`");
   EXPECT_EQ(message("-1 5"), "line 1 of the trace has a negative time or a clip of 0 s");
+  EXPECT_EQ(message("inf 5"), "line 1 of the trace has a time without end");
+  EXPECT_EQ(message("0 inf"), "line 1 of the trace has a clip longer than the 12h that a message holds");
   EXPECT_EQ(message("1 5\n0 5"), "line 2 of the trace goes back in time");
   EXPECT_EQ(message("# nothing"), "line 1 of the trace is the last, and none has a request");
 }
